@@ -1,0 +1,53 @@
+# make demo       scan a recorded log and see what failed, why, and what to change
+# make test       everything: style, types, tests, with a real Elasticsearch
+# make benchmark  speed and memory beside public tools, into docs/benchmarks.md
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+ES_VERSION ?= $(or $(SIPLOGS_TEST_ELASTICSEARCH_VERSION),9.4.3)
+
+.PHONY: demo test install lint types unit elasticsearch packages benchmark benchmark-tools corpus docs clean
+
+demo: $(VENV)/.installed
+	@$(BIN)/siplogs scan --format table --failures --timezone UTC --jobs 1 examples/demo-asterisk-full.xz | tail -n 60
+	@echo
+	@$(BIN)/siplogs explain 488
+
+$(VENV)/.installed: pyproject.toml
+	@$(PYTHON) -m venv $(VENV)
+	@$(BIN)/pip install --quiet --disable-pip-version-check --editable .
+	@touch $@
+
+$(VENV)/.installed-test: pyproject.toml $(VENV)/.installed
+	$(BIN)/pip install --quiet --disable-pip-version-check --editable '.[test]'
+	@touch $@
+
+install: $(VENV)/.installed
+
+test: $(VENV)/.installed-test packages elasticsearch lint types unit
+
+lint:
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+types:
+	$(BIN)/mypy
+
+unit:
+	$(BIN)/pytest -n 2 --dist loadfile
+
+packages:
+	tools/install-test-packages
+
+elasticsearch: packages
+	ES_VERSION=$(ES_VERSION) tools/elasticsearch/start-elasticsearch install
+
+benchmark: $(VENV)/.installed
+	$(BIN)/pip install --quiet --disable-pip-version-check --editable '.[benchmark]'
+	$(BIN)/python -m benchmarks --write
+
+docs: $(VENV)/.installed
+	$(BIN)/python -m siplogs.outputs.schema docs
+
+clean:
+	rm -rf $(VENV) build dist .elasticsearch .cache .pytest_cache .mypy_cache .ruff_cache

@@ -1,0 +1,5 @@
+"""`python -m siplogs`."""
+
+from siplogs.cli import main
+
+main()

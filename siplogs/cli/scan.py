@@ -1,0 +1,167 @@
+"""`siplogs scan`: which SIP requests failed, with which code, what that means and what to change."""
+
+import os
+import shutil
+import sys
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from siplogs import config
+from siplogs.cli.shared import use_color
+from siplogs.errors import FilterError
+from siplogs.outputs import FORMATS
+
+if TYPE_CHECKING:
+    from siplogs.parallel import Chunk, Job, Tally
+
+FOUND, NOTHING, TROUBLE = 0, 1, 2
+
+
+def _list(text: str | None) -> tuple[str, ...]:
+    return tuple(part.strip() for part in text.split(",") if part.strip()) if text else ()
+
+
+def scan(
+    paths: Annotated[
+        list[str] | None,
+        typer.Argument(metavar="PATH…", help="Logs, globs, folders or - (default: the usual places)."),
+    ] = None,
+    *,
+    call_id: Annotated[str, typer.Option("--call-id", metavar="ID", help="Only this Call-ID, or its beginning.")] = "",
+    code: Annotated[str, typer.Option("--code", metavar="CODES", help="Only these codes: 486,4xx,5xx.")] = "",
+    method: Annotated[str, typer.Option("--method", metavar="METHODS", help="Only these methods: INVITE,BYE.")] = "",
+    sender: Annotated[str, typer.Option("--from", metavar="WHO", help="Only events from this user, host or URI.")] = "",
+    receiver: Annotated[str, typer.Option("--to", metavar="WHO", help="Only events to this user, host or URI.")] = "",
+    user: Annotated[str, typer.Option("--user", metavar="USER", help="Only events that name this user anywhere.")] = "",
+    ip: Annotated[str, typer.Option("--ip", metavar="NET", help="Only events from or to an address or network.")] = "",
+    since: Annotated[
+        str, typer.Option("--since", metavar="TIME", help="'2026-11-21 02:00', '02:00' or '2h ago'.")
+    ] = "",
+    until: Annotated[str, typer.Option("--until", metavar="TIME", help="Up to this time.")] = "",
+    failures: Annotated[bool, typer.Option("--failures", help="Only events that tell of a failure.")] = False,
+    kind: Annotated[
+        str, typer.Option("--kind", metavar="KINDS", help="Only these: message,notice,registration,security.")
+    ] = "",
+    match: Annotated[str, typer.Option("--match", metavar="REGEX", help="Only events whose text matches.")] = "",
+    format: Annotated[  # noqa: A002
+        str | None,
+        typer.Option("--format", metavar="FORMAT", help="table (on a terminal), ndjson (in a pipe), json, csv."),
+    ] = None,
+    stats: Annotated[bool, typer.Option("--stats", help="Show on stderr where every byte of the log went.")] = False,
+    pack: Annotated[
+        str, typer.Option("--pack", metavar="NAMES", help="Read with these pattern packs (default: recognised).")
+    ] = "",
+    timezone: Annotated[
+        str, typer.Option("--timezone", metavar="ZONE", help="Zone of the log's times (default: the host's).")
+    ] = "",
+    color: Annotated[
+        str, typer.Option("--color", metavar="WHEN", help="auto, always or never; NO_COLOR is honoured.")
+    ] = "auto",
+    jobs: Annotated[int, typer.Option("--jobs", min=0, help="Processes to read large logs with (0: all cores).")] = 0,
+    lang: Annotated[str, typer.Option("--lang", metavar="LANG", help="Language of meanings and fixes.")] = "en",
+) -> None:
+    """Show the SIP events of logs, and what their response codes mean and how to fix them.
+
+    Exit codes: 0 events were found, 1 none matched, 2 trouble: a log could not be read whole, or wrong usage.
+
+    Example: siplogs scan --failures --since "2h ago" /var/log/asterisk/full
+    """
+    from siplogs.filters import Filter
+    from siplogs.parallel import Job, read_all
+    from siplogs.pipeline import ReadOptions, engine
+    from siplogs.sources import find
+
+    chosen = format or ("table" if sys.stdout.isatty() else "ndjson")
+    if chosen not in FORMATS:
+        raise FilterError(f"--format {chosen}: no such format; use one of {', '.join(FORMATS)}")
+    wanted = Filter(
+        call_id=call_id,
+        codes=_list(code),
+        methods=_list(method),
+        sender=sender,
+        receiver=receiver,
+        user=user,
+        ip=ip,
+        since=since,
+        until=until,
+        failures=failures,
+        kinds=_list(kind),
+        match=match,
+        timezone=timezone,
+    ).check()
+    settings = config.load()
+    options = ReadOptions(
+        packs=_list(pack),
+        timezone=timezone or settings.timezone or "",
+        host=settings.host_name,
+        original=settings.original and (chosen in ("ndjson", "json") or bool(match)),
+        language=lang,
+    )
+    engine(options)
+    warnings: list[str] = []
+    sources = find(paths or [], warn=_warner(warnings))
+    paint = use_color(color, sys.stdout)
+    width = shutil.get_terminal_size((120, 24)).columns
+    job = Job(options, wanted, chosen, paint, width)
+    with _progress(sum(source.size or 0 for source in sources)) as on_bytes:
+        tally = _write(read_all(sources, job, jobs, on_bytes), chosen, paint, width)
+    for trouble in tally.troubles:
+        _warner(warnings)(trouble)
+    _report(tally, job, stats=stats, readable=bool(sources))
+    raise typer.Exit(TROUBLE if warnings else FOUND if tally.matched else NOTHING)
+
+
+def _warner(seen: list[str]) -> Callable[[str], None]:
+    def warn(text: str) -> None:
+        seen.append(text)
+        sys.stderr.write(f"siplogs: {text}\n")
+
+    return warn
+
+
+def _write(chunks: Iterable["Chunk"], chosen: str, paint: bool, width: int) -> "Tally":
+    from siplogs.outputs import make_renderer
+    from siplogs.outputs.json import ARRAY_HEAD, ARRAY_TAIL, SEPARATOR
+    from siplogs.parallel import Tally
+
+    out, tally, first = sys.stdout.buffer, Tally(), True
+    head = getattr(make_renderer(chosen, paint, width), "head", None)
+    out.write(ARRAY_HEAD if chosen == "json" else b"")
+    for chunk in chunks:
+        data = chunk.data
+        if data and first:
+            data = data.removeprefix(SEPARATOR) if chosen == "json" else (head() if head else b"") + data
+            first = False
+        out.write(data)
+        if chunk.tally is not None:
+            tally.add(chunk.tally)
+    out.write(ARRAY_TAIL if chosen == "json" else b"")
+    out.flush()
+    return tally
+
+
+@contextmanager
+def _progress(total: int) -> Iterator[Callable[[int], None] | None]:
+    """Show a bar on a terminal for anything that takes longer than a second; nothing in a pipe."""
+    if not sys.stderr.isatty() or sys.stdout.isatty() or os.environ.get("TERM") == "dumb" or not total:
+        yield None
+        return
+    from siplogs.cli.progress import bar
+
+    with bar(total) as advance:
+        yield advance
+
+
+def _report(tally: "Tally", job: "Job", *, stats: bool, readable: bool) -> None:
+    from siplogs.cli.summary import accounting_lines, nothing_lines, summary_lines
+
+    if job.format == "table" and tally.matched:
+        sys.stdout.write("\n" + "".join(f"{line}\n" for line in summary_lines(tally, job)))
+        sys.stdout.flush()
+    if readable and not tally.messages:
+        sys.stderr.write("".join(f"siplogs: {line}\n" for line in nothing_lines(tally, job)))
+    if stats:
+        sys.stderr.write("".join(f"{line}\n" for line in accounting_lines(tally)))

@@ -1,0 +1,1 @@
+"""Record and message to document: time, redaction, fields, meaning."""

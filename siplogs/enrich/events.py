@@ -1,0 +1,681 @@
+"""Makes a document of a record: the SIP message's fields, who sent it to whom, when, and what its code means."""
+
+import re
+import socket
+from collections.abc import Callable
+from functools import lru_cache
+from typing import Any, Final
+from zlib import crc32
+
+from msgspec import Struct
+
+from siplogs import __version__
+from siplogs.enrich.clock import Clock, Moment
+from siplogs.enrich.redaction import redact, redact_value
+from siplogs.model import (
+    Agent,
+    Credentials,
+    Ecs,
+    Endpoint,
+    ErrorMeta,
+    Event,
+    EventMeta,
+    Explanation,
+    Host,
+    Log,
+    LogFile,
+    LogOrigin,
+    Message,
+    Network,
+    OriginFile,
+    Process,
+    Reason,
+    Record,
+    Related,
+    Service,
+    SipDocument,
+    Siplogs,
+    Thread,
+    User,
+    UserAgent,
+    ViaDocument,
+)
+from siplogs.sip import (
+    parse_contact,
+    parse_credentials,
+    parse_cseq,
+    parse_message,
+    parse_party,
+    parse_reason,
+    parse_sdp,
+    parse_uri,
+    parse_via,
+    parse_warning,
+    sdp_body,
+)
+
+Explain = Callable[[int, str, str, str], Explanation | None]
+
+_FIELDED: Final = frozenset(
+    [
+        "via",
+        "from",
+        "to",
+        "call-id",
+        "cseq",
+        "contact",
+        "user-agent",
+        "server",
+        "allow",
+        "supported",
+        "accept",
+        "content-type",
+        "content-length",
+        "max-forwards",
+        "authorization",
+        "proxy-authorization",
+        "www-authenticate",
+        "proxy-authenticate",
+        "reason",
+        "warning",
+    ]
+)
+_AUTHENTICATION: Final = ("authorization", "proxy-authorization", "www-authenticate", "proxy-authenticate")
+_REFUSALS: Final = frozenset((401, 403, 407))
+_WHOLE: Final = frozenset(("", "doubtful", "altered", "no-time"))
+_MARKED: Final = 512
+_AGENT: Final = Agent(type="siplogs", version=__version__)
+_ECS: Final = Ecs()
+_PREPARED: Final = 8192
+_LONGEST_LINE: Final = 2000
+_MOST_PAIRS: Final = 64
+_PAIR: Final = re.compile(rb'([A-Za-z]{1,40})="([^"\n]{0,1024})"')
+
+
+def text(value: bytes) -> str:
+    """Decode as UTF-8; what is not UTF-8 becomes U+FFFD."""
+    return value.decode("utf-8", "replace")
+
+
+_cached_text = lru_cache(maxsize=8192)(text)
+
+
+class Prepared(Struct, frozen=True, gc=False):
+    """What all messages of equal fields share: everything that does not come from the message itself."""
+
+    fields: dict[str, bytes]
+    inbound: bool
+    far: Endpoint | None
+    transport: str
+    direction: str
+    stack: str
+    pbx: str
+    dataset: str
+    log: Log
+    process: Process | None
+    service: Service
+    provider: str | None
+    pbx_call: str | None
+    channel: str | None
+    peer: str | None
+
+
+class Judgement(Struct, frozen=True, gc=False):
+    """What a code says of an event, given method, direction and stack."""
+
+    category: list[str]
+    type: list[str]
+    action: str | None = None
+    outcome: str | None = None
+    code_text: str | None = None
+    code: int | None = None
+    code_class: str | None = None
+    failure: bool | None = None
+    reason: Explanation | None = None
+
+
+class EventBuilder:
+    """Builds the documents of one log."""
+
+    def __init__(
+        self,
+        *,
+        path: str,
+        identity: str,
+        clock: Clock,
+        explain: Explain,
+        products: dict[str, str],
+        host: str = "",
+        original: bool = True,
+        created: str | None = None,
+        pairs: frozenset[str] = frozenset(),
+    ) -> None:
+        self._identity = identity
+        self._clock = clock
+        self._explain = explain
+        self._products = products
+        self._original = original
+        self._created = created
+        self._host = Host(name=host or socket.gethostname())
+        self._path = LogFile(path=path)
+        self._services = {product: Service(type=product) for product in set(products.values())}
+        self._log = lru_cache(maxsize=1024)(self._make_log)
+        self._judge = lru_cache(maxsize=4096)(self._judgement)
+        self._prepared: dict[int, Prepared] = {}
+        self._pairs = pairs
+        self.timeless = 0
+
+    def build(self, record: Record) -> Event:
+        """Make the document of one record."""
+        if record.kind == "message":
+            return self._message_event(record)
+        return self._line_event(record)
+
+    def _moment(self, record: Record) -> Moment:
+        moment = self._clock.read(record.time, record.dated) if record.time else None
+        if moment is None:
+            self.timeless += 1
+            record.damage = record.damage or "no-time"
+            return self._clock.fallback()
+        return moment
+
+    def _prepare(self, record: Record) -> Prepared:
+        """Return what the record's shared fields say; the dict itself is the key, and kept so that it stays one."""
+        fields = record.fields
+        known = self._prepared.get(id(fields))
+        if known is not None and known.fields is fields:
+            return known
+        if len(self._prepared) >= _PREPARED:
+            self._prepared.clear()
+        pbx = self._products[record.pack]
+        port = fields.get("source_port") or fields.get("destination_port")
+        known = Prepared(
+            fields=fields,
+            inbound=fields.get("direction") == b"inbound",
+            far=endpoint(fields.get("source") or fields.get("destination"), port),
+            transport=text(fields.get("transport", b"")).lower(),
+            direction=text(fields.get("direction", b"")),
+            stack=stack_of(record.pack, pbx),
+            pbx=pbx,
+            dataset=f"siplogs.{pbx}",
+            log=self._log(fields.get("level"), fields.get("logger"), fields.get("line"), fields.get("function")),
+            process=_process(fields.get("thread")),
+            service=self._services[pbx],
+            provider=_optional(fields, "provider"),
+            pbx_call=_optional(fields, "pbx_call"),
+            channel=_optional(fields, "channel"),
+            peer=_optional(fields, "peer"),
+        )
+        self._prepared[id(fields)] = known
+        return known
+
+    def _make_log(self, level: bytes | None, logger: bytes | None, line: bytes | None, function: bytes | None) -> Log:
+        origin = None
+        if logger and (line or b"." in logger):
+            number = int(line) if line and len(line) < 9 else None
+            origin = LogOrigin(file=OriginFile(name=text(logger), line=number), function=text(function or b"") or None)
+        name = text(logger).rsplit("/", 1)[-1].removesuffix(".c") if logger else None
+        return Log(level=text(level).lower() if level else None, logger=name, file=self._path, origin=origin)
+
+    def _judgement(self, code: int, method: str, direction: str, stack: str) -> Judgement:
+        category, kind = _category(method), ["protocol"]
+        action = f"sip-{method.lower()}" if method and method.isascii() else None
+        if not 100 <= code <= 699:
+            return Judgement(category, kind, action, code_text=str(code) if code else None)
+        reason = self._explain(code, method, "received" if direction == "inbound" else "sent", stack)
+        failed = reason.failure if reason is not None else code >= 400
+        if code in _REFUSALS:
+            kind = ["protocol", "denied"]
+        return Judgement(
+            category,
+            kind,
+            action,
+            _outcome(code, failed=failed),
+            str(code),
+            code,
+            f"{code // 100}xx",
+            failed or None,
+            reason,
+        )
+
+    def _message_event(self, record: Record) -> Event:
+        known, moment = self._prepare(record), self._moment(record)
+        raw, payload = record.raw, record.payload or b""
+        mark = crc32(payload[:_MARKED], crc32(raw))
+        if record.marked:
+            raw, payload = redact(raw), redact(payload)
+        message = parse_message(payload)
+        get = message.fields.get
+        sip = _sip_document(message)
+        cseq, via, damage = sip.cseq, get("via"), record.damage
+        method = message.method or (cseq.method if cseq is not None else None) or ""
+        judged = self._judge(message.code, method, known.direction, known.stack)
+        branch, sent_by = via_identity(via) if via is not None else (None, None)
+        own = _own_endpoint(sent_by) if sent_by and bool(message.method) != known.inbound else None
+        source, destination = (known.far, own) if known.inbound else (own, known.far)
+        transport = known.transport or (sent_protocol(sent_by) if sent_by else "")
+        cause, warning, auth = get("reason"), get("warning"), sip.auth
+        user = User(name=auth.username, domain=auth.realm) if auth is not None and auth.username else None
+        return Event(
+            timestamp=moment[0],
+            event=EventMeta(
+                id=f"{self._identity}-{record.offset:010x}-{mark:08x}",
+                kind="event",
+                category=judged.category,
+                type=judged.type,
+                action=judged.action,
+                outcome=judged.outcome,
+                reason=message.phrase or None,
+                code=judged.code_text,
+                dataset=known.dataset,
+                provider=known.provider,
+                sequence=record.offset,
+                created=self._created,
+                timezone=moment[1],
+                original=(raw + payload).decode("utf-8", "replace") if self._original else None,
+            ),
+            siplogs=Siplogs(
+                kind="message",
+                pbx=known.pbx,
+                pack=record.pack,
+                rule=record.rule,
+                code=judged.code,
+                class_=judged.code_class,
+                failure=judged.failure,
+                transport=transport or None,
+                branch=branch,
+                reason=judged.reason,
+                cause=parse_reason(cause) or None if cause is not None else None,
+                warning=parse_warning(warning) or None if warning is not None else None,
+                findings=message.findings or None,
+                headers=_other_headers(message.headers),
+                pbx_call=known.pbx_call,
+                channel=known.channel,
+                peer=known.peer,
+                truncated=True if damage not in _WHOLE else None,
+                damage=damage or None,
+            ),
+            message=_line(sip),
+            ecs=_ECS,
+            sip=sip,
+            source=source,
+            destination=destination,
+            user=user,
+            network=_network(transport, known.far, known.direction),
+            user_agent=sip.user_agent,
+            log=known.log,
+            host=self._host,
+            service=known.service,
+            process=known.process,
+            related=_related(sip, source, destination, user),
+            agent=_AGENT,
+        )
+
+    def _line_event(self, record: Record) -> Event:
+        known, moment, fields = self._prepare(record), self._moment(record), record.fields
+        mark = crc32(record.raw)
+        raw = redact(record.raw) if record.marked else record.raw
+        if raw is not record.raw:
+            fields = {name: redact_value(name, value) for name, value in fields.items()}
+        code = fields.get("code", b"")
+        number = int(code) if code.isdigit() and len(code) == 3 else 0
+        method = text(fields.get("method", b""))
+        judged = self._judge(number, method, known.direction, known.stack)
+        source = endpoint(fields.get("source"), fields.get("source_port"))
+        destination = endpoint(fields.get("destination"), fields.get("destination_port"))
+        sip = _line_document(fields)
+        user = User(name=text(fields["user"]) or None, domain=_optional(fields, "realm")) if "user" in fields else None
+        outcome = _optional(fields, "outcome") or judged.outcome
+        damage = record.damage
+        return Event(
+            timestamp=moment[0],
+            event=EventMeta(
+                id=f"{self._identity}-{record.offset:010x}-{mark:08x}",
+                kind="event",
+                category=judged.category if record.kind == "notice" else ["network", "authentication"],
+                type=judged.type,
+                action=judged.action,
+                outcome=outcome,
+                reason=_optional(fields, "reason") or _optional(fields, "phrase"),
+                code=judged.code_text,
+                dataset=known.dataset,
+                provider=known.provider,
+                sequence=record.offset,
+                created=self._created,
+                timezone=moment[1],
+                original=text(raw) if self._original else None,
+            ),
+            siplogs=Siplogs(
+                kind=record.kind,
+                pbx=known.pbx,
+                pack=record.pack,
+                rule=record.rule,
+                code=judged.code,
+                class_=judged.code_class,
+                failure=True if outcome == "failure" else None,
+                transport=known.transport or None,
+                reason=judged.reason,
+                cause=_cause(fields),
+                details=_details(fields, raw, pairs=record.rule in self._pairs),
+                pbx_call=known.pbx_call,
+                channel=known.channel,
+                peer=known.peer,
+                truncated=True if damage not in _WHOLE else None,
+                damage=damage or None,
+            ),
+            message=text(raw.strip())[:_LONGEST_LINE],
+            ecs=_ECS,
+            sip=sip,
+            source=source,
+            destination=destination,
+            user=user,
+            network=_network(known.transport, source or destination, known.direction),
+            log=known.log,
+            host=self._host,
+            service=known.service,
+            process=known.process,
+            related=_related(sip, source, destination, user),
+            error=_error(fields),
+            agent=_AGENT,
+        )
+
+
+_CONSUMED: Final = frozenset(
+    [
+        "time",
+        "dated",
+        "level",
+        "thread",
+        "pbx_call",
+        "logger",
+        "line",
+        "function",
+        "provider",
+        "transport",
+        "source",
+        "source_port",
+        "destination",
+        "destination_port",
+        "direction",
+        "call_id",
+        "method",
+        "code",
+        "phrase",
+        "cseq",
+        "from",
+        "to",
+        "contact",
+        "uri",
+        "user",
+        "realm",
+        "user_agent",
+        "cause",
+        "cause_text",
+        "cause_protocol",
+        "reason",
+        "outcome",
+        "channel",
+        "peer",
+        "error",
+        "error_code",
+        "error_type",
+        "bytes",
+    ]
+)
+
+
+def stack_of(pack: str, pbx: str) -> str:
+    """Name the SIP stack that a pack's records come from, as the knowledge base knows it."""
+    return pack if pack in ("asterisk-pjsip", "asterisk-chan-sip") else pbx
+
+
+def _optional(fields: dict[str, bytes], name: str) -> str | None:
+    value = fields.get(name)
+    return text(value) or None if value is not None else None
+
+
+@lru_cache(maxsize=1024)
+def _process(thread: bytes | None) -> Process | None:
+    return Process(thread=Thread(id=int(thread))) if thread and len(thread) < 16 else None
+
+
+@lru_cache(maxsize=8192)
+def endpoint(address: bytes | None, port: bytes | None = None) -> Endpoint | None:
+    """Take apart host:port, [v6]:port, a bare address or a host name."""
+    if not address:
+        return None
+    written = text(address).strip()
+    host, number = written, text(port) if port else ""
+    if written.startswith("["):
+        host, _, rest = written[1:].partition("]")
+        number = number or rest.lstrip(":")
+    elif written.count(":") == 1:
+        host, _, rest = written.partition(":")
+        number = number or rest
+    return _endpoint(host, int(number) if number.isdigit() and len(number) < 6 else None)
+
+
+@lru_cache(maxsize=8192)
+def _own_endpoint(sent_by: bytes) -> Endpoint | None:
+    via = parse_via(sent_by)
+    return _endpoint(via.host, via.port) if via.host else None
+
+
+@lru_cache(maxsize=1024)
+def sent_protocol(sent_by: bytes) -> str:
+    """Return the transport of a Via's protocol and sender."""
+    return parse_via(sent_by).transport
+
+
+def via_identity(value: bytes) -> tuple[str | None, bytes]:
+    """Split a Via value into its branch and what stands before its parameters."""
+    sent_by, _, parameters = value.partition(b";")
+    position = parameters.find(b"branch=")
+    if position < 0:
+        return parse_via(value).branch, sent_by
+    branch = parameters[position + 7 :].partition(b";")[0].partition(b",")[0].strip()
+    return text(branch) or None, sent_by
+
+
+def _endpoint(host: str, port: int | None) -> Endpoint:
+    if is_address(host):
+        return Endpoint(address=host, ip=host, port=port)
+    return Endpoint(address=host, port=port, domain=host)
+
+
+@lru_cache(maxsize=16384)
+def is_address(host: str) -> bool:
+    """Say whether a host is an IPv4 or IPv6 address."""
+    for family in (socket.AF_INET, socket.AF_INET6):
+        try:
+            socket.inet_pton(family, host)
+        except (OSError, ValueError):
+            continue
+        return True
+    return False
+
+
+@lru_cache(maxsize=1024)
+def _network(transport: str, far: Endpoint | None, direction: str) -> Network:
+    datagram, address = transport == "udp", far.ip if far is not None else None
+    return Network(
+        protocol="sip",
+        application="sip",
+        transport=("udp" if datagram else "tcp") if transport else None,
+        type=("ipv6" if ":" in address else "ipv4") if address else None,
+        iana_number=("17" if datagram else "6") if transport else None,
+        direction=direction or None,
+    )
+
+
+def _category(method: str) -> list[str]:
+    if method == "REGISTER":
+        return ["network", "authentication"]
+    return ["network", "session"] if method in ("INVITE", "BYE", "CANCEL", "ACK") else ["network"]
+
+
+def _outcome(code: int, *, failed: bool) -> str | None:
+    if code < 200:
+        return None
+    if failed:
+        return "failure"
+    return "success" if code < 300 else "unknown"
+
+
+def _sip_document(message: Message) -> SipDocument:
+    get = message.fields.get
+    method, code = message.method, message.code
+    call_id, sender, receiver, contact = get("call-id"), get("from"), get("to"), get("contact")
+    agent, allow, supported, accept = get("user-agent") or get("server"), get("allow"), get("supported"), get("accept")
+    kind, length, forwards, cseq = get("content-type"), get("content-length"), get("max-forwards"), get("cseq")
+    body = sdp_body(message) if message.body else None
+    return SipDocument(
+        type="request" if method else "response" if code else None,
+        method=method or None,
+        code=str(code) if code else None,
+        status=message.phrase or None,
+        version=message.version or None,
+        call_id=call_id.decode("utf-8", "replace") if call_id is not None else None,
+        cseq=parse_cseq(cseq) if cseq is not None else None,
+        uri=parse_uri(message.uri.encode()) if message.uri else None,
+        from_=parse_party(sender) if sender is not None else None,
+        to=parse_party(receiver) if receiver is not None else None,
+        contact=parse_contact(contact) if contact is not None else None,
+        via=ViaDocument([text(value) for name, value in message.headers if name == "via"])
+        if "via" in message.fields
+        else None,
+        user_agent=_user_agent(agent) if agent is not None else None,
+        allow=_word_list(allow) if allow is not None else None,
+        supported=_word_list(supported) if supported is not None else None,
+        accept=_word_list(accept.lower()) if accept is not None else None,
+        content_type=_cached_text(kind.lower()) if kind is not None else None,
+        content_length=_number(length) if length is not None else None,
+        max_forwards=_number(forwards) if forwards is not None else None,
+        auth=_credentials(get),
+        sdp=parse_sdp(body) if body is not None else None,
+    )
+
+
+def _credentials(get: Callable[[str], bytes | None]) -> Credentials | None:
+    for name in _AUTHENTICATION:
+        value = get(name)
+        if value is not None:
+            return parse_credentials(value)
+    return None
+
+
+@lru_cache(maxsize=4096)
+def _word_list(value: bytes) -> list[str] | None:
+    return [word for part in text(value).split(",") if (word := part.strip())] or None
+
+
+@lru_cache(maxsize=4096)
+def _number(value: bytes) -> int | None:
+    return int(value) if value.isdigit() and len(value) < 19 else None
+
+
+@lru_cache(maxsize=4096)
+def _user_agent(value: bytes) -> UserAgent:
+    return UserAgent(original=text(value))
+
+
+def _other_headers(headers: list[tuple[str, bytes]]) -> dict[str, Any] | None:
+    others = [header for header in headers if header[0] not in _FIELDED]
+    if not others:
+        return None
+    found: dict[str, Any] = {}
+    for name, value in others:
+        known, decoded = found.get(name), _cached_text(value)
+        if known is None:
+            found[name] = decoded
+        elif isinstance(known, list):
+            known.append(decoded)
+        else:
+            found[name] = [known, decoded]
+    return found
+
+
+def _line_document(fields: dict[str, bytes]) -> SipDocument | None:
+    sip = SipDocument(
+        code=_optional(fields, "code"),
+        method=_optional(fields, "method"),
+        status=_optional(fields, "phrase"),
+        call_id=_optional(fields, "call_id"),
+        cseq=parse_cseq(fields["cseq"]) if "cseq" in fields else None,
+        uri=parse_uri(fields["uri"]) if fields.get("uri") else None,
+        from_=parse_party(fields["from"]) if fields.get("from") else None,
+        to=parse_party(fields["to"]) if fields.get("to") else None,
+        contact=parse_contact(fields["contact"]) if fields.get("contact") else None,
+        user_agent=_user_agent(fields["user_agent"]) if fields.get("user_agent") else None,
+    )
+    return sip if sip != SipDocument() else None
+
+
+def _cause(fields: dict[str, bytes]) -> list[Reason] | None:
+    if "cause" not in fields and "cause_text" not in fields:
+        return None
+    number = fields.get("cause", b"")
+    code = int(number) if number.isdigit() and len(number) < 5 else None
+    return [Reason(protocol=_optional(fields, "cause_protocol"), code=code, text=_optional(fields, "cause_text"))]
+
+
+def _details(fields: dict[str, bytes], raw: bytes, *, pairs: bool) -> dict[str, str] | None:
+    """Gather what has no field of its own, and for lines of key="value" pairs all of these."""
+    details = {name: text(value) for name, value in fields.items() if name not in _CONSUMED}
+    if pairs:
+        for name, value in _PAIR.findall(raw)[:_MOST_PAIRS]:
+            details.setdefault(_snake(name), text(value))
+    return details or None
+
+
+@lru_cache(maxsize=512)
+def _snake(name: bytes) -> str:
+    return re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", text(name)).lower()
+
+
+def _error(fields: dict[str, bytes]) -> ErrorMeta | None:
+    if "error" not in fields and "error_code" not in fields and "error_type" not in fields:
+        return None
+    return ErrorMeta(
+        message=_optional(fields, "error"), code=_optional(fields, "error_code"), type=_optional(fields, "error_type")
+    )
+
+
+def _related(
+    sip: SipDocument | None, source: Endpoint | None, destination: Endpoint | None, user: User | None
+) -> Related | None:
+    hosts: dict[str, None] = {}
+    users: dict[str, None] = {}
+    if source is not None and source.address is not None:
+        hosts[source.address] = None
+    if destination is not None and destination.address is not None:
+        hosts[destination.address] = None
+    if sip is not None:
+        for party in (sip.from_, sip.to, sip.contact, sip):
+            uri = party.uri if party is not None else None
+            if uri is not None:
+                if uri.host is not None:
+                    hosts[uri.host] = None
+                if uri.username is not None:
+                    users[uri.username] = None
+    if user is not None and user.name:
+        users[user.name] = None
+    ips = [host for host in hosts if is_address(host)]
+    names = [host for host in hosts if not is_address(host)] if len(ips) < len(hosts) else None
+    return Related(ips or None, list(users) or None, names) if hosts or users else None
+
+
+def _line(sip: SipDocument) -> str:
+    method = sip.method
+    if method:
+        return f"{method} {sip.uri.original if sip.uri else ''} {who(sip.from_)} → {who(sip.to)}"
+    cseq = sip.cseq
+    return f"{sip.code or ''} {sip.status or ''} ({cseq.method if cseq else ''}) {who(sip.from_)} → {who(sip.to)}"
+
+
+def who(party: Any) -> str:
+    """Name a From or To in one word: its user, else its host."""
+    if party is None or party.uri is None:
+        return "?"
+    uri = party.uri
+    return uri.username or uri.host or uri.original or "?"

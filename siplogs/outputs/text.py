@@ -1,0 +1,46 @@
+"""Text that is safe on a terminal: what a log says must not move the cursor, colour lines or reverse their order."""
+
+import re
+import unicodedata
+from typing import Final
+
+_UNSAFE: Final = re.compile("[\x00-\x1f\x7f-\x9f\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff]")
+_ESCAPES: Final = re.compile("\x1b(?:\\[[0-?]*[ -/]*[@-~]|[@-Z\\\\-_]|\\][^\x07\x1b]*(?:\x07|\x1b\\\\)?)")
+
+RESET: Final = "\x1b[0m"
+STYLES: Final = {"1": "\x1b[2m", "2": "\x1b[32m", "3": "\x1b[36m", "4": "\x1b[33m", "5": "\x1b[31m", "6": "\x1b[31m"}
+
+
+def clean(text: str) -> str:
+    """Take escape sequences out, and put a blank for every control, direction and zero-width character."""
+    if text.isprintable() and text.isascii():
+        return text
+    return _UNSAFE.sub(" ", _ESCAPES.sub("", text))
+
+
+def width_of(text: str) -> int:
+    """Return how many columns a text takes: wide characters two, combining ones none."""
+    if text.isascii():
+        return len(text)
+    return sum(_columns(character) for character in text)
+
+
+def _columns(character: str) -> int:
+    if unicodedata.combining(character):
+        return 0
+    return 2 if unicodedata.east_asian_width(character) in "WF" else 1
+
+
+def fitted(text: str, width: int) -> str:
+    """Cut or pad a text to exactly `width` columns; a cut one ends in an ellipsis."""
+    if text.isascii():
+        return text.ljust(width) if len(text) <= width else text[: width - 1] + "…"
+    if width_of(text) > width:
+        kept, taken = [], 0
+        for character in text:
+            taken += _columns(character)
+            if taken >= width:
+                break
+            kept.append(character)
+        text = "".join(kept) + "…"
+    return text + " " * (width - width_of(text))

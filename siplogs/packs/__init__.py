@@ -1,0 +1,21 @@
+"""The pattern-pack engine: loads packs, recognises dialects, finds and frames records."""
+
+from siplogs.packs.check import check_packs, require_proof
+from siplogs.packs.dialect import recognise_products, split_points
+from siplogs.packs.pack import Pack, load_packs
+from siplogs.packs.scanner import Accounting, Literals, Scanner
+from siplogs.packs.trial import Trial, trial
+
+__all__ = [
+    "Accounting",
+    "Literals",
+    "Pack",
+    "Scanner",
+    "Trial",
+    "check_packs",
+    "load_packs",
+    "recognise_products",
+    "require_proof",
+    "split_points",
+    "trial",
+]

@@ -1,0 +1,431 @@
+"""Finds records in a stream of blocks: one multi-literal pass, a rule's pattern only where its literal stands.
+
+Every byte is accounted for: it belongs to a record or it was skipped, and a skipped place that looks like SIP is
+counted under a reason.
+"""
+
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any, Final
+
+import hyperscan
+from msgspec import Struct, field
+
+from siplogs.model import Record
+from siplogs.packs.frames import LOOKAHEAD, Frame, Window, frame_record, whole_frame
+from siplogs.packs.pack import Rule
+
+LARGEST_MESSAGE: Final = 262_144
+LONGEST_LINE: Final = 1_048_576
+LONGEST_LOOK_BACK: Final = 20_000
+LONGEST_MARKER: Final = 600
+SHORTEST_ENTRY: Final = 20
+KEEP_ALIVE: Final = 16
+SHARED_FIELDS: Final = 8192
+
+NO_RECORD: Final = Record("", "", "", 0, 0, b"", {})
+
+Match = tuple[int, Any, Any]
+
+
+class Accounting(Struct):
+    """Where the bytes went. `read` = `in_records` + `skipped`; `reasons` counts skipped places that look like SIP."""
+
+    read: int = 0
+    in_records: int = 0
+    skipped: int = 0
+    lines: int = 0
+    rules: Counter[str] = field(default_factory=Counter)
+    reasons: Counter[str] = field(default_factory=Counter)
+
+    def add(self, other: "Accounting") -> None:
+        """Add another part of the same log."""
+        self.read += other.read
+        self.in_records += other.in_records
+        self.skipped += other.skipped
+        self.lines += other.lines
+        self.rules.update(other.rules)
+        self.reasons.update(other.reasons)
+
+
+class Literals:
+    """All literals of the active rules, and marks to be noted in records, in one Hyperscan database.
+
+    `marks` are regular expressions as Hyperscan knows them; a record in whose text one ends is `marked`.
+    """
+
+    def __init__(self, rules: Sequence[Rule], marks: Sequence[bytes] = ()) -> None:
+        by_literal: dict[bytes, list[Rule]] = {}
+        for rule in rules:
+            by_literal.setdefault(rule.literal, []).append(rule)
+        self._groups = list(by_literal.items())
+        self._lengths = [len(literal) for literal, _ in self._groups]
+        self._database = hyperscan.Database()
+        count = len(self._groups)
+        expressions = [_escaped(literal) for literal, _ in self._groups] + list(marks)
+        noted = hyperscan.HS_FLAG_CASELESS
+        self._database.compile(
+            expressions=expressions,
+            ids=list(range(len(expressions))),
+            elements=len(expressions),
+            flags=[0] * count + [noted] * len(marks),
+        )
+        self.notes_marks = bool(marks)
+
+    def find(self, data: bytes, start: int, stop: int) -> tuple[list[tuple[int, list[Rule]]], list[int]]:
+        """List (position, rules) of every literal in data[start:stop], and where marks end, both by position."""
+        hits: list[tuple[int, int]] = []
+        marks: list[int] = []
+        lengths, count, append, mark = self._lengths, len(self._lengths), hits.append, marks.append
+
+        def found(number: int, _from: int, to: int, _flags: int, _context: object) -> None:
+            if number < count:
+                append((start + to - lengths[number], number))
+            else:
+                mark(start + to)
+
+        piece: Any = data if start == 0 and stop == len(data) else memoryview(data)[start:stop]
+        if stop > start:
+            self._database.scan(piece, match_event_handler=found)
+        hits.sort()
+        groups = self._groups
+        return [(position, groups[number][1]) for position, number in hits], marks
+
+
+def _escaped(literal: bytes) -> bytes:
+    return b"".join(b"\\x%02x" % byte for byte in literal)
+
+
+class Scanner:
+    """Turns blocks of one log, or of the part of it from `offset` to `stop`, into records; or piece by piece by `feed`.
+
+    A part is read on past `stop` until its last record is whole; `end` then says how far that record reached.
+    """
+
+    def __init__(
+        self,
+        literals: Literals,
+        *,
+        offset: int = 0,
+        stop: int | None = None,
+        largest: int = LARGEST_MESSAGE,
+        remember_missed: int = 0,
+        doubtful: int = 0,
+    ) -> None:
+        self._remember = remember_missed
+        self.missed: list[bytes] = []
+        self._literals = literals
+        self._stop = stop
+        self._largest = largest
+        self._data = b""
+        self._base = offset
+        self._floor = 0
+        self._scanned = 0
+        self._doubtful = max(doubtful - offset, 0)
+        self._dated = b""
+        self._dated_at = 0
+        self._marks: list[int] = []
+        self._next_mark = 0
+        self._line = self._line_end = 0
+        self._failed: set[str] = set()
+        self._glued: list[int] | None = None
+        self._shared: dict[tuple[bytes | str | None, ...], dict[str, bytes]] = {}
+        self._waiting: list[tuple[int, list[Rule]]] = []
+        self._holes: list[tuple[int, int]] = []
+        self.accounting = Accounting()
+
+    def scan(self, blocks: Iterable[bytes]) -> Iterator[Record]:
+        """Yield every record of the blocks, in the log's order."""
+        for block in blocks:
+            yield from self.feed(block)
+            if self._stop is not None and not self._waiting and self._base + len(self._data) >= self._stop + LOOKAHEAD:
+                break
+        yield from self.feed(b"", final=True)
+
+    @property
+    def end(self) -> int:
+        """Return the offset up to which the log is dealt with."""
+        return self._base + self._floor
+
+    @property
+    def doubtful(self) -> int:
+        """Return the offset before which a record could be text of a damaged message's body."""
+        return self._base + self._doubtful if self._doubtful else 0
+
+    def feed(self, block: bytes, *, final: bool = False) -> Iterator[Record]:
+        """Take more bytes and yield the records that are complete; with `final` also an unfinished last one."""
+        self.accounting.read += len(block)
+        self.accounting.lines += block.count(b"\n")
+        self._data = self._data + block if self._data else block
+        while (limit := self._line_limit(final=final)) > self._scanned:
+            hits, marks = self._literals.find(self._data, self._scanned, limit)
+            self._waiting += hits
+            self._marks += marks
+            self._scanned = limit
+            yield from self._records(final=final)
+        yield from self._records(final=final)
+        self._forget(final=final)
+
+    def _line_limit(self, *, final: bool) -> int:
+        if self._stop is not None and self._base + len(self._data) >= self._stop:
+            return max(self._stop - self._base, self._scanned, self._holes[-1][1] if self._holes else 0)
+        if final:
+            return len(self._data)
+        newline = self._data.rfind(b"\n") + 1
+        return newline or (len(self._data) if len(self._data) > LONGEST_LINE else 0)
+
+    def _records(self, *, final: bool) -> Iterator[Record]:
+        waiting, self._waiting = self._waiting, []
+        for number, (position, rules) in enumerate(waiting):
+            if position < self._floor and not self._in_hole(position):
+                continue
+            outcome = self._try(position, rules, final=final)
+            if outcome is None:
+                self._waiting = waiting[number:]
+                return
+            if outcome is not NO_RECORD:
+                yield outcome
+
+    def _in_hole(self, position: int) -> bool:
+        return any(start <= position < end for start, end in self._holes)
+
+    def _try(self, position: int, rules: list[Rule], *, final: bool) -> Record | None:
+        """Frame the record at a literal; NO_RECORD when no rule fits, None when more must be read first."""
+        data, floor = self._data, self._floor_for(position) if self._holes else self._floor
+        start = self._line_start(position, floor)
+        failed = self._failed
+        for rule in rules:
+            if rule.key in failed and not self._glued:
+                continue
+            found = self._match(rule, position, start, floor)
+            if found is None:
+                if rule.data.frame.by != "indented":
+                    failed.add(rule.key)
+                continue
+            entry, prefix, match = found
+            frame = whole_frame(rule, data, entry, match) if rule.counts_wire_bytes else None
+            frame = frame or frame_record(rule, Window(data, entry, final, self._largest), match)
+            if frame is None:
+                return None
+            return self._take(rule, entry, prefix, match, frame)
+        if not final and len(data) - position < LONGEST_MARKER:
+            failed.clear()
+            return None
+        return NO_RECORD
+
+    def _line_start(self, position: int, floor: int) -> int:
+        """Where the line of `position` begins; remembered, as one line may hold very many literals."""
+        begin = self._line
+        if not floor <= begin <= position or self._line_end <= position:
+            data = self._data
+            begin = self._line = max(data.rfind(b"\n", floor, position) + 1, floor)
+            self._line_end = data.find(b"\n", position) + 1 or len(data)
+            self._failed, self._glued = set(), None
+        return begin
+
+    def _floor_for(self, position: int) -> int:
+        for start, end in self._holes:
+            if start <= position < end:
+                return start
+        return self._floor
+
+    def _match(self, rule: Rule, position: int, start: int, floor: int) -> Match | None:
+        """Match prefix and pattern around a literal."""
+        data = self._data
+        if rule.data.at == "line":
+            match = rule.pattern.match(data, start) or self._glued_line(rule, start, position)
+            return (match.start(), None, match) if match else None
+        begin = start
+        for _ in range(rule.lines_before):
+            begin = max(data.rfind(b"\n", floor, max(begin - 1, floor)) + 1, floor)
+        for whole in rule.whole:
+            match = whole.match(data, begin)
+            if match is not None and match.end() > position:
+                return begin, None, match
+        if rule.whole:
+            return self._glued_entry(rule, start, position) or self._bare(rule, start, position)
+        for pattern in rule.prefix.patterns:
+            prefix = pattern.match(data, begin)
+            match = rule.pattern.match(data, prefix.end()) if prefix is not None else None
+            if match is not None and match.end() > position:
+                return begin, prefix, match
+        return self._glued_entry(rule, start, position) or self._bare(rule, start, position)
+
+    def _glued_line(self, rule: Rule, start: int, position: int) -> Any:
+        if rule.data.frame.by != "indented":
+            return None
+        match = rule.pattern.search(self._data, max(start, position - SHORTEST_ENTRY), position + LONGEST_MARKER)
+        return match if match is not None and match.start() <= position < match.end() else None
+
+    def _glued_entry(self, rule: Rule, start: int, position: int) -> Match | None:
+        """An entry in the middle of a line is believed only where the PBX cuts entries: `cut` bytes after another."""
+        if not rule.prefix.cut or self._line_end - start < SHORTEST_ENTRY:
+            return None
+        if self._glued is None:
+            self._glued = self._glued_entries(rule, start)
+        for begin in reversed(self._glued):
+            for whole in rule.whole if begin < position else []:
+                match = whole.match(self._data, begin)
+                if match is not None and match.end() > position:
+                    return begin, None, match
+        return None
+
+    def _glued_entries(self, rule: Rule, start: int) -> list[int]:
+        begins = rule.prefix.start
+        found = (entry.start() for entry in begins.finditer(self._data, start + 1, self._line_end))
+        return [at for at in found if at >= rule.prefix.cut and begins.match(self._data, at - rule.prefix.cut)]
+
+    def _bare(self, rule: Rule, start: int, position: int) -> Match | None:
+        """A console copy has no prefix: the pattern must match where the line begins."""
+        if not rule.data.bare:
+            return None
+        begin = start - 1 if rule.lines_before and start > 0 and self._data[start - 1 : start] == b"\n" else start
+        match = rule.pattern.match(self._data, begin) or rule.pattern.match(self._data, start)
+        return (start, None, match) if match is not None and match.end() > position else None
+
+    def _take(self, rule: Rule, start: int, prefix: Any, match: Any, frame: Frame) -> Record:
+        accounting, end = self.accounting, frame.end
+        accounting.rules[rule.key] += 1
+        if frame.damage:
+            accounting.reasons["too-large" if frame.damage == "too-large" else "truncated"] += 1
+        if start >= self._floor and not frame.holes:
+            if start > self._floor:
+                self._note_gap(start)
+            own = end - start
+            accounting.in_records += own
+            self._floor = end
+            if self._holes:
+                self._holes = []
+        else:
+            own = self._take_around_holes(start, frame)
+        if rule.kind == "ignore":
+            return NO_RECORD
+        damage = frame.damage or ("doubtful" if start < self._doubtful else "")
+        self._doubtful = max(self._doubtful, frame.doubtful)
+        return self._record(rule, start, prefix, match, frame, own, damage)
+
+    def _take_around_holes(self, start: int, frame: Frame) -> int:
+        holes = sum(end - begin for begin, end in frame.holes)
+        own = frame.end - start - holes
+        inside = start < self._floor
+        self._note_gap(start)
+        self.accounting.in_records += own
+        self.accounting.skipped += -own if inside else holes
+        self._floor = max(self._floor, frame.end)
+        left = []
+        for begin, end in self._holes:
+            if end > start:
+                left += [(frame.end, end)] if begin <= start < end else [(begin, end)]
+        self._holes = sorted([*left, *frame.holes])
+        return own
+
+    def _record(self, rule: Rule, start: int, prefix: Any, match: Any, frame: Frame, own: int, damage: str) -> Record:
+        data, is_message = self._data, rule.is_message
+        text = frame.text
+        if text is None and (is_message or rule.data.frame.by != "line"):
+            text = data[frame.payload_start : frame.payload_end]
+        if is_message and len(text or b"") < KEEP_ALIVE and not (text or b"").strip(b"\r\n\0 \t"):
+            self.accounting.rules[f"{rule.pack}/keep-alive"] += 1
+            return NO_RECORD
+        fields, time = self._fields(rule, prefix, match)
+        return Record(
+            rule.pack,
+            rule.name,
+            rule.kind,
+            self._base + start,
+            own,
+            data[start : match.end()] if is_message else data[start : frame.end],
+            fields,
+            text,
+            damage,
+            time,
+            self._date_before(rule.prefix.date, start) if rule.prefix.date is not None and prefix is None else b"",
+            self._is_marked(start, frame.end),
+        )
+
+    def _fields(self, rule: Rule, prefix: Any, match: Any) -> tuple[dict[str, bytes], bytes | None]:
+        """Return the rule's fields and the time; messages of equal fields share one dict."""
+        found = match.groupdict()
+        time = found.pop("time", None)
+        if prefix is not None:
+            found = {**prefix.groupdict(), **found}
+            time = found.pop("time", None) or time
+        if rule.is_message:
+            found.pop("bytes", None)
+            key = (rule.key, *found.values())
+            fields = self._shared.get(key)
+            if fields is not None:
+                return fields, time
+            if len(self._shared) >= SHARED_FIELDS:
+                self._shared.clear()
+        fields = {**rule.constants, **{name: value for name, value in found.items() if value is not None}}
+        if rule.is_message:
+            self._shared[key] = fields
+        return fields, time
+
+    def _is_marked(self, start: int, end: int) -> bool:
+        """Say whether a mark ends in [start, end); records come in order, so marks before it are done with."""
+        marks, position = self._marks, self._next_mark
+        if not self._literals.notes_marks:
+            return True
+        while position < len(marks) and marks[position] < start:
+            position += 1
+        self._next_mark = position if not self._holes else self._next_mark
+        return position < len(marks) and marks[position] <= end
+
+    def _date_before(self, date: Any, start: int) -> bytes:
+        """Return the text of the last date before `start` that stands after the last place looked at."""
+        if start == self._dated_at:
+            return self._dated
+        data, stop, lowest = self._data, start, max(self._dated_at, start - LONGEST_LOOK_BACK)
+        while stop > lowest:
+            line = data.rfind(b"\n", lowest, stop - 1) + 1 or lowest
+            found = date.match(data, line)
+            if found is not None:
+                self._dated = found[1]
+                break
+            stop = line if line < stop else lowest
+        self._dated_at = start
+        return self._dated
+
+    def _note_gap(self, start: int) -> None:
+        """Count SIP-looking text that no record took, between the last record and this one."""
+        floor = self._floor
+        if start > floor:
+            self.accounting.skipped += start - floor
+            missed = self._data.count(b"SIP/2.0", floor, start)
+            if missed:
+                self.accounting.reasons["unknown-shape"] += missed
+                if len(self.missed) < self._remember:
+                    lines = self._data[floor:start].split(b"\n")
+                    self.missed += [line for line in lines if b"SIP/2.0" in line]
+
+    def _forget(self, *, final: bool) -> None:
+        """Drop what is done with; keep an unfinished record, the last whole line and what one entry's cut needs."""
+        if final:
+            end = len(self._data) if self._stop is None else min(self._stop - self._base, len(self._data))
+            self._note_gap(end)
+            self._floor = max(self._floor, end)
+            self.accounting.read -= len(self._data) - self._floor
+            self.accounting.lines -= self._data.count(b"\n", self._floor)
+            return
+        keep = self._keep_from()
+        if keep <= 0:
+            return
+        self._note_gap(keep)
+        self._data = self._data[keep:]
+        self._base += keep
+        self._floor = max(self._floor - keep, 0)
+        self._scanned -= keep
+        self._doubtful = max(self._doubtful - keep, 0)
+        self._dated_at = max(self._dated_at - keep, 0)
+        self._line = self._line_end = 0
+        self._failed, self._glued = set(), None
+        self._marks = [mark - keep for mark in self._marks if mark > keep]
+        self._next_mark = 0
+        self._waiting = [(position - keep, rules) for position, rules in self._waiting]
+        self._holes = [(max(begin - keep, 0), end - keep) for begin, end in self._holes if end > keep]
+
+    def _keep_from(self) -> int:
+        first = self._waiting[0][0] if self._waiting else self._scanned
+        return self._data.rfind(b"\n", 0, max(0, first - LONGEST_LOOK_BACK)) + 1

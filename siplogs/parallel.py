@@ -1,0 +1,181 @@
+"""Reads logs in parts, on all cores, and hands the rendered results over in the log's order.
+
+A large plain file is cut where an entry with a full time begins. Should a record of one part reach beyond that place (a
+message whose body looks like an entry), the next part is read again from where that record really ends: the result is
+that of one process.
+"""
+
+import os
+import signal
+from collections import Counter, deque
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future, ProcessPoolExecutor
+from contextlib import suppress
+from multiprocessing import get_context
+from typing import Final
+
+from msgspec import Struct, field
+from msgspec.structs import replace
+
+from siplogs.filters import Filter
+from siplogs.model import Event
+from siplogs.outputs import make_renderer
+from siplogs.packs import Accounting, recognise_products, split_points
+from siplogs.pipeline import HEAD, Part, Reading, ReadOptions, engine
+from siplogs.sources import Source
+
+PART: Final = 3 * 1024 * 1024
+WORTH_SPLITTING: Final = 3 * PART
+_CHUNK_BYTES: Final = 1_048_576
+
+
+class Job(Struct, frozen=True):
+    """What is done with every event: how logs are read, which events are wanted, how they are rendered."""
+
+    options: ReadOptions
+    wanted: Filter
+    format: str
+    color: bool = False
+    width: int = 120
+
+
+class Tally(Struct):
+    """What came of a part: events found and wanted, responses by (code, method, direction, stack), products, bytes."""
+
+    events: int = 0
+    matched: int = 0
+    messages: int = 0
+    responses: Counter[tuple[int, str, str, str]] = field(default_factory=Counter)
+    lines_with_code: Counter[tuple[int, str, str, str]] = field(default_factory=Counter)
+    products: Counter[str] = field(default_factory=Counter)
+    accounting: Accounting = field(default_factory=Accounting)
+    troubles: list[str] = []
+    head: bytes = b""
+
+    def count(self, event: Event) -> None:
+        """Count a wanted event."""
+        self.matched += 1
+        ours = event.siplogs
+        if ours.code is not None:
+            method = (event.event.action or "sip-")[4:].upper()
+            direction = "received" if event.network is not None and event.network.direction == "inbound" else "sent"
+            where = self.responses if ours.kind == "message" else self.lines_with_code
+            where[ours.code, method, direction, _stack(ours.pack, ours.pbx)] += 1
+
+    def add(self, other: "Tally") -> None:
+        """Add what came of another part."""
+        self.events += other.events
+        self.matched += other.matched
+        self.messages += other.messages
+        self.responses.update(other.responses)
+        self.lines_with_code.update(other.lines_with_code)
+        self.products.update(other.products)
+        self.accounting.add(other.accounting)
+        self.troubles += other.troubles
+        self.head = self.head or other.head
+
+
+class Chunk(Struct):
+    """Rendered events of a part; the last chunk of a part has its tally and how far it really reached."""
+
+    data: bytes
+    tally: Tally | None = None
+    end: int = 0
+    doubtful: int = 0
+
+
+def _stack(pack: str, pbx: str) -> str:
+    return pack if pack in ("asterisk-pjsip", "asterisk-chan-sip") else pbx
+
+
+def read_part(part: Part, job: Job, on_bytes: Callable[[int], None] | None = None) -> Iterator[Chunk]:
+    """Read one part in this process; yields rendered chunks of about a megabyte, the last with the tally."""
+    reading, tally, renderer = (
+        Reading(part, job.options, on_bytes),
+        Tally(),
+        make_renderer(job.format, job.color, job.width),
+    )
+    pieces: list[bytes] = []
+    size = 0
+    for event in reading:
+        tally.events += 1
+        tally.messages += event.siplogs.kind == "message"
+        if job.wanted.accepts(event):
+            tally.count(event)
+            piece = renderer.event(event)
+            pieces.append(piece)
+            size += len(piece)
+            if size >= _CHUNK_BYTES:
+                yield Chunk(b"".join(pieces))
+                pieces, size = [], 0
+    tally.accounting.add(reading.accounting)
+    tally.products.update(reading.products)
+    tally.troubles += [str(reading.trouble)] if reading.trouble is not None else []
+    tally.head = reading.head[:4096] if not tally.events else b""
+    yield Chunk(b"".join(pieces), tally, reading.end, reading.doubtful)
+
+
+def read_all(
+    sources: Sequence[Source], job: Job, jobs: int = 0, on_bytes: Callable[[int], None] | None = None
+) -> Iterator[Chunk]:
+    """Read all sources on `jobs` processes (0: one a core) and yield their chunks in order."""
+    jobs = jobs or len(os.sched_getaffinity(0))
+    for source in sources:
+        if jobs > 1 and source.seekable and (source.size or 0) >= WORTH_SPLITTING:
+            yield from _read_split(source, job, jobs, on_bytes)
+        else:
+            yield from read_part(Part(source), job, on_bytes)
+
+
+def _parts(source: Source, options: ReadOptions) -> list[Part]:
+    """Cut a source into parts of about PART bytes that begin at entries; one part when no entry is found."""
+    packs = engine(options).packs
+    head = next(source.blocks(0, HEAD, HEAD), b"")
+    products = tuple(recognise_products(head, packs.values()))
+    pack = next((pack for pack in packs.values() if products and pack.product == products[0]), None)
+    bounds, size = [0], source.size or 0
+    while pack is not None and bounds[-1] + 2 * PART < size:
+        wanted = bounds[-1] + PART
+        window = next(source.blocks(wanted, wanted + HEAD, HEAD), b"")
+        point = next(split_points(window, pack), None)
+        if point is None:
+            break
+        bounds.append(wanted + point)
+    stops = [*bounds[1:], None]
+    return [Part(source, products, start, stop) for start, stop in zip(bounds, stops, strict=True)]
+
+
+def _work(part: Part, job: Job) -> Chunk:
+    chunks = list(read_part(part, job))
+    last = chunks[-1]
+    return Chunk(b"".join(chunk.data for chunk in chunks), last.tally, last.end, last.doubtful)
+
+
+def _quiet_worker() -> None:
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+
+
+def _read_split(source: Source, job: Job, jobs: int, on_bytes: Callable[[int], None] | None) -> Iterator[Chunk]:
+    todo = deque(_parts(source, job.options))
+    context = get_context("fork")
+    with ProcessPoolExecutor(jobs, context, initializer=_quiet_worker) as pool:
+        running: deque[tuple[Part, Future[Chunk]]] = deque()
+        reached = doubtful = 0
+        try:
+            while todo or running:
+                while todo and len(running) <= jobs:
+                    part = todo.popleft()
+                    running.append((part, pool.submit(_work, part, job)))
+                part, future = running.popleft()
+                chunk = future.result()
+                if part.start < max(reached, doubtful):
+                    chunk = _work(replace(part, start=max(part.start, reached), doubtful=doubtful), job)
+                reached, doubtful = max(chunk.end, part.stop or 0), chunk.doubtful
+                if on_bytes is not None:
+                    on_bytes((part.stop or source.size or 0) - part.start)
+                yield chunk
+        finally:
+            for _, future in running:
+                with suppress(Exception):
+                    future.cancel()
+            pool.shutdown(wait=False, cancel_futures=True)

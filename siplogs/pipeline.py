@@ -1,0 +1,160 @@
+"""The one way through: source, packs, SIP, enrichment. Each stage is an iterator and usable alone.
+
+>>> for event in read_events(find(["/var/log/asterisk/full"], warn=print)):
+...     print(event.sip.call_id, event.siplogs.code)
+"""
+
+from collections.abc import Callable, Iterable, Iterator
+from datetime import UTC, datetime
+from functools import cached_property, lru_cache
+from typing import Final
+
+from msgspec import Struct
+
+from siplogs import knowledge
+from siplogs.enrich.clock import Clock, zone_named
+from siplogs.enrich.events import EventBuilder
+from siplogs.enrich.redaction import MARKS
+from siplogs.errors import ConfigError, PackError, SourceError
+from siplogs.model import Event
+from siplogs.packs import Accounting, Literals, Pack, Scanner, load_packs, recognise_products
+from siplogs.packs.scanner import LARGEST_MESSAGE
+from siplogs.resources import data_folder
+from siplogs.sources import Source
+
+HEAD: Final = 1_048_576
+
+
+class ReadOptions(Struct, frozen=True):
+    """How logs are read. `packs` forces pattern packs; `timezone` is the zone of times without one ("": the host's)."""
+
+    packs: tuple[str, ...] = ()
+    timezone: str = ""
+    host: str = ""
+    original: bool = True
+    language: str = "en"
+    largest: int = LARGEST_MESSAGE
+
+
+class Engine:
+    """What is compiled once for all logs: packs, literals, knowledge."""
+
+    def __init__(self, options: ReadOptions) -> None:
+        self.options = options
+        self.zone = zone_named(options.timezone)
+        if options.timezone and self.zone is None:
+            raise ConfigError(
+                f"no time zone {options.timezone!r}; give a name such as Europe/Madrid or an offset +02:00"
+            )
+        self.knowledge = knowledge.load(language=options.language)
+        self._literals: dict[tuple[str, ...], Literals] = {}
+
+    @cached_property
+    def packs(self) -> dict[str, Pack]:
+        """All packs by name, or those that were asked for."""
+        packs = load_packs(data_folder("patterns"))
+        unknown = [name for name in self.options.packs if name not in packs]
+        if unknown:
+            raise PackError(f"no pattern pack {unknown[0]!r}; there are {', '.join(sorted(packs))}")
+        return {name: pack for name, pack in packs.items() if not self.options.packs or name in self.options.packs}
+
+    @cached_property
+    def pairs(self) -> frozenset[str]:
+        """Names of the rules whose lines hold key="value" pairs."""
+        return frozenset(rule.name for pack in self.packs.values() for rule in pack.rules if rule.data.pairs)
+
+    def literals(self, products: tuple[str, ...]) -> Literals:
+        """Return the compiled literals of the packs of some products."""
+        if products not in self._literals:
+            rules = [rule for pack in self.packs.values() if pack.product in products for rule in pack.rules]
+            self._literals[products] = Literals(rules, MARKS)
+        return self._literals[products]
+
+
+@lru_cache(maxsize=8)
+def engine(options: ReadOptions) -> Engine:
+    """Return the engine of these options, compiled once a process."""
+    return Engine(options)
+
+
+class Part(Struct, frozen=True):
+    """A piece of a log to read: a whole source, or a range of it that begins at an entry.
+
+    Records before the offset `doubtful` could be text of a damaged message's body.
+    """
+
+    source: Source
+    products: tuple[str, ...] = ()
+    start: int = 0
+    stop: int | None = None
+    doubtful: int = 0
+
+
+class Reading:
+    """The reading of one part: an iterator of events that knows afterwards where the bytes went."""
+
+    def __init__(self, part: Part, options: ReadOptions, on_bytes: Callable[[int], None] | None = None) -> None:
+        self.part = part
+        self.options = options
+        self.accounting = Accounting()
+        self.products: tuple[str, ...] = part.products
+        self.head = b""
+        self.end = self.doubtful = 0
+        self.trouble: SourceError | None = None
+        self._on_bytes = on_bytes
+        self._engine = engine(options)
+
+    def __iter__(self) -> Iterator[Event]:
+        """Yield the events; a source that fails in the middle ends the iteration and leaves its error in `trouble`."""
+        part, source = self.part, self.part.source
+        blocks = self._blocks()
+        first = next(blocks, b"")
+        self.head = first[:HEAD]
+        if not self.products:
+            self.products = tuple(recognise_products(self.head, self._engine.packs.values()))
+        products = self.products or tuple(sorted({pack.product for pack in self._engine.packs.values()}))
+        literals = self._engine.literals(products)
+        largest, doubtful = self.options.largest, part.doubtful
+        scanner = Scanner(literals, offset=part.start, stop=part.stop, largest=largest, doubtful=doubtful)
+        builder = self._builder(source)
+        self.accounting = scanner.accounting
+        for record in scanner.scan(_chained(first, blocks)):
+            yield builder.build(record)
+        if builder.timeless:
+            self.accounting.reasons["bad-time"] += builder.timeless
+        self.end, self.doubtful = scanner.end, scanner.doubtful
+
+    def _blocks(self) -> Iterator[bytes]:
+        try:
+            yield from self.part.source.blocks(self.part.start, on_bytes=self._on_bytes)
+        except SourceError as error:
+            self.trouble = error
+
+    def _builder(self, source: Source) -> EventBuilder:
+        return EventBuilder(
+            path=source.path,
+            identity=source.identity(),
+            clock=Clock(self._engine.zone, source.modified),
+            explain=self._engine.knowledge.explanation,
+            products={name: pack.product for name, pack in self._engine.packs.items()},
+            host=self.options.host,
+            original=self.options.original,
+            pairs=self._engine.pairs,
+            created=f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%S.%f}"[:-3] + "Z",
+        )
+
+
+def _chained(first: bytes, rest: Iterable[bytes]) -> Iterator[bytes]:
+    yield first
+    yield from rest
+
+
+def read_events(
+    sources: Iterable[Source], options: ReadOptions | None = None, warn: Callable[[str], None] | None = None
+) -> Iterator[Event]:
+    """Yield the events of logs, one after another; `warn` gets a line for each that could not be read whole."""
+    for source in sources:
+        reading = Reading(Part(source), options or ReadOptions())
+        yield from reading
+        if reading.trouble is not None and warn is not None:
+            warn(str(reading.trouble))

@@ -1,0 +1,141 @@
+"""Documents that Elasticsearch refused for good: kept in a file with the reason, to be sent again by hand.
+
+One line a document: `index`, `id`, `time`, `error` and the `document` itself. The file is readable by its owner alone.
+"""
+
+import fcntl
+import os
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+
+import msgspec
+from msgspec import Raw, Struct
+
+from siplogs.errors import DeliveryError
+from siplogs.outputs.elasticsearch import Document
+
+
+class Refusal(Struct, frozen=True):
+    """Why a document was refused: HTTP status, Elasticsearch's name of the error, and its words."""
+
+    status: int
+    type: str
+    reason: str
+
+
+class _Letter(Struct, frozen=True):
+    index: str
+    id: str
+    time: str
+    error: Refusal
+    document: Raw
+
+
+class DeadLetters:
+    """The file of refused documents; several processes may write to it and one may send it again."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._taken = path.with_name(f"{path.name}.sending")
+
+    def keep(self, refused: Sequence[tuple[Document, Refusal]]) -> None:
+        """Append documents so that they survive a crash right afterwards. Raises DeliveryError."""
+        now = datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+        letters = (_Letter(one.index, one.id, now, error, Raw(one.body)) for one, error in refused)
+        text = b"".join(msgspec.json.encode(letter) + b"\n" for letter in letters)
+        try:
+            self.path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+            with _locked(self.path) as file:
+                _append(file, text)
+        except OSError as error:
+            raise DeliveryError(
+                f"cannot keep {len(refused)} refused documents in {self.path} ({error.strerror}): make room or set"
+                " delivery.dead_letters; nothing is lost, run again"
+            ) from error
+
+    def batches(self) -> Iterator[Iterator[Document]]:
+        """Yield the kept documents, a set at a time, to be sent again.
+
+        A set is given up once the caller comes back for the next; one whose sending failed is yielded by the next call.
+        Raises DeliveryError when another process is at it, or when a line is no dead letter.
+        """
+        if not self.path.parent.is_dir():
+            return
+        with self._alone():
+            left_over = self._taken.exists()
+            if left_over:
+                yield from self._send_taken()
+            if self._take():
+                yield from self._send_taken()
+
+    @contextmanager
+    def _alone(self) -> Iterator[None]:
+        folder = os.open(self.path.parent, os.O_RDONLY | os.O_CLOEXEC)
+        try:
+            fcntl.flock(folder, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            yield
+        except BlockingIOError as error:
+            raise DeliveryError(f"{self.path}: another siplogs is sending it; wait for its end") from error
+        finally:
+            os.close(folder)
+
+    def _take(self) -> bool:
+        if not self.path.exists():
+            return False
+        with _locked(self.path):
+            self.path.rename(self._taken)
+        return True
+
+    def _send_taken(self) -> Iterator[Iterator[Document]]:
+        with self._taken.open("rb") as file:
+            yield self._documents(file)
+        self._taken.unlink()
+
+    def _documents(self, lines: Iterable[bytes]) -> Iterator[Document]:
+        for number, line in enumerate(lines, 1):
+            letter = _letter(line)
+            if letter:
+                yield Document(letter.index, letter.id, bytes(letter.document))
+            elif line.endswith(b"\n") and not line.isspace():
+                raise DeliveryError(f"{self._taken}:{number}: is no dead letter: mend or delete the line")
+
+
+def _letter(line: bytes) -> _Letter | None:
+    try:
+        return msgspec.json.decode(line, type=_Letter)
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        return None
+
+
+@contextmanager
+def _locked(path: Path) -> Iterator[int]:
+    """Open a file for appending under a lock; a file renamed while waiting for the lock is opened anew."""
+    while True:
+        file = os.open(path, os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX)
+            if path.exists() and os.path.samestat(os.fstat(file), path.stat()):
+                yield file
+                return
+        finally:
+            os.close(file)
+
+
+def _append(file: int, text: bytes) -> None:
+    size = os.fstat(file).st_size
+    if size and os.pread(file, 1, size - 1) != b"\n":
+        _end_last_line(file, os.pread(file, size, 0))
+    while text:
+        text = text[os.write(file, text) :]
+    os.fsync(file)
+
+
+def _end_last_line(file: int, content: bytes) -> None:
+    """Add a missing line end, or cut off what a crash left of a line: it was never acknowledged and comes again."""
+    start = content.rfind(b"\n") + 1
+    if _letter(content[start:]):
+        os.write(file, b"\n")
+    else:
+        os.ftruncate(file, start)

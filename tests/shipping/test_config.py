@@ -1,0 +1,159 @@
+"""Settings: who wins, what is refused and how it is said, and where secrets may come from."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from siplogs.config import Settings, load
+from siplogs.errors import ConfigError
+
+
+@pytest.fixture
+def configure(tmp_path: Path) -> Any:
+    def load_text(text: str = "", environment: dict[str, str] | None = None, **overrides: Any) -> Settings:
+        file = tmp_path / "siplogs.toml"
+        file.write_text(text, encoding="utf-8")
+        file.chmod(0o600)
+        return load(file, overrides, environment or {})
+
+    return load_text
+
+
+def refusal(configure: Any, *arguments: Any, **overrides: Any) -> str:
+    with pytest.raises(ConfigError) as caught:
+        configure(*arguments, **overrides)
+    assert "\n" not in str(caught.value)
+    return str(caught.value)
+
+
+def test_without_anything_the_defaults_hold(configure: Any) -> None:
+    settings = configure()
+    assert settings.elasticsearch.period == "month"
+    assert settings.elasticsearch.verify is True
+    assert settings.original is True
+    assert settings.host_name
+    assert settings.delivery.dead_letters.endswith("dead-letters.ndjson")
+    assert settings.warnings == ()
+
+
+def test_command_line_beats_environment_beats_file(configure: Any) -> None:
+    text = 'timezone = "UTC"\n[elasticsearch]\nurl = "http://a:1"\nperiod = "day"\nshards = 3'
+    environment = {"SIPLOGS_ELASTICSEARCH_PERIOD": "year", "SIPLOGS_ELASTICSEARCH_URL": "http://b:1, http://c:2"}
+    settings = configure(text, environment, elasticsearch={"url": ["http://d:1"], "period": None})
+    assert settings.elasticsearch.url == ["http://d:1"]
+    assert settings.elasticsearch.period == "year"
+    assert settings.elasticsearch.shards == 3
+    assert settings.timezone == "UTC"
+    assert configure(text, environment).elasticsearch.url == ["http://b:1", "http://c:2"]
+
+
+def test_environment_values_get_their_types(configure: Any) -> None:
+    environment = {
+        "SIPLOGS_ELASTICSEARCH_VERIFY": "false",
+        "SIPLOGS_ELASTICSEARCH_SHARDS": "4",
+        "SIPLOGS_HOST_NAME": "pbx1",
+        "SIPLOGS_ORIGINAL": "0",
+        "SIPLOGS_TEST_SOMETHING": "not ours to judge",
+        "SIPLOGS_ELASTICSEARCH_API_KEY": "",
+    }
+    settings = configure("", environment)
+    assert (settings.elasticsearch.verify, settings.elasticsearch.shards) == (False, 4)
+    assert (settings.host_name, settings.original) == ("pbx1", False)
+    assert settings.elasticsearch.api_key is None
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("[elasticsearch]\nurll = 'http://a:1'", "unknown setting elasticsearch.urll; did you mean elasticsearch.url?"),
+        ("[elastic]\nurl = 'http://a:1'", "unknown setting elastic; did you mean elasticsearch?"),
+        ("warnings = ['x']", "unknown setting warnings"),
+        ("zzz = 1", "known are delivery, elasticsearch,"),
+        ("elasticsearch = 'http://a:1'", "write [elasticsearch]"),
+        ("[elasticsearch]\nshards = 'three'", "elasticsearch.shards: expected int, got str"),
+        ("[elasticsearch]\nshards = 0", "elasticsearch.shards: expected int >= 1"),
+        ("[elasticsearch]\nperiod = 'hour'", "elasticsearch.period: 'hour' is none of day, week, month, year"),
+        ("[elasticsearch]\nurl = 'pbx:9200'", "https://elasticsearch.example.com:9200"),
+        ("[kibana]\nurl = 'ftp://a'", "https://kibana.example.com:5601"),
+        ("[elasticsearch", "is not TOML"),
+        ("[elasticsearch]\napi_key = 'a'\nusername = 'b'\npassword = 'c'", "keep one way to authenticate"),
+        ("[elasticsearch]\napi_key = 'a'\napi_key_file = 'b'", "keep one of them"),
+        ("[elasticsearch]\nusername = 'b'", "elasticsearch.password_file is missing"),
+        ("[elasticsearch]\napi_key_file = '/nowhere/key'", "elasticsearch.api_key_file: cannot read /nowhere/key"),
+    ],
+)
+def test_what_is_wrong_is_said_in_one_line(configure: Any, tmp_path: Path, text: str, said: str) -> None:
+    message = refusal(configure, text)
+    assert said in message
+    assert "is not TOML" not in message or str(tmp_path) in message
+
+
+def test_the_origin_of_a_mistake_is_named(configure: Any, tmp_path: Path) -> None:
+    assert refusal(configure, "zzz = 1").startswith(str(tmp_path / "siplogs.toml"))
+    assert refusal(configure, "", {"SIPLOGS_ELASTICSEARCH_SHARDS": "x"}).startswith("environment")
+    assert refusal(configure, "", None, elasticsearch={"url": ["nonsense"]}).startswith("command line")
+
+
+def test_a_missing_file_is_refused_only_when_it_was_asked_for(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="no such file"):
+        load(tmp_path / "none.toml", environment={})
+    with pytest.raises(ConfigError, match="no such file"):
+        load(environment={"SIPLOGS_CONFIG": str(tmp_path / "none.toml")})
+
+
+@pytest.mark.parametrize("section", ["elasticsearch", "kibana"])
+def test_credentials_inside_an_address_are_refused_and_not_repeated(configure: Any, section: str) -> None:
+    message = refusal(configure, f'[{section}]\nurl = "https://elastic:geheim@example.com:9200"')
+    assert "geheim" not in message
+    assert "elasticsearch.password_file" in message
+
+
+@pytest.mark.parametrize(
+    ("url", "full"),
+    [
+        ("http://es.example.com", "http://es.example.com:9200"),
+        ("https://es.example.com/", "https://es.example.com:443"),
+        ("https://es.example.com:9243/behind/proxy/", "https://es.example.com:9243/behind/proxy"),
+        ("http://[2001:db8::1]", "http://[2001:db8::1]:9200"),
+    ],
+)
+def test_addresses_are_completed(configure: Any, url: str, full: str) -> None:
+    assert configure(f'[elasticsearch]\nurl = "{url}"').elasticsearch.url == [full]
+
+
+def test_secrets_come_from_files_and_from_systemd(configure: Any, tmp_path: Path) -> None:
+    key = tmp_path / "key"
+    key.write_text("abc=\n", encoding="utf-8")
+    assert configure(f'[elasticsearch]\napi_key_file = "{key}"').elasticsearch.api_key == "abc="
+
+    credentials = tmp_path / "credentials"
+    credentials.mkdir()
+    (credentials / "elasticsearch-password").write_text("word", encoding="utf-8")
+    environment = {"CREDENTIALS_DIRECTORY": str(credentials)}
+    assert configure('[elasticsearch]\nusername = "u"', environment).elasticsearch.password == "word"
+    (credentials / "elasticsearch-api-key").write_text("key", encoding="utf-8")
+    assert configure("", environment).elasticsearch.api_key == "key"
+
+
+def test_a_stronger_layer_replaces_the_way_to_authenticate(configure: Any) -> None:
+    text = '[elasticsearch]\nusername = "u"\npassword = "p"'
+    with_key = configure(text, {"SIPLOGS_ELASTICSEARCH_API_KEY": "key"}).elasticsearch
+    assert (with_key.api_key, with_key.username, with_key.password) == ("key", None, None)
+    with_password = configure(text, {"SIPLOGS_ELASTICSEARCH_PASSWORD": "other"}).elasticsearch
+    assert (with_password.username, with_password.password) == ("u", "other")
+
+
+def test_dangerous_settings_are_said_loudly(configure: Any, tmp_path: Path) -> None:
+    settings = configure('[elasticsearch]\nurl = "https://es.example.com"\nverify = false')
+    assert "elasticsearch.verify is off" in settings.warnings[0]
+    settings = configure('[elasticsearch]\nurl = "http://es.example.com"\napi_key = "k"')
+    assert "without encryption" in settings.warnings[0]
+    assert configure('[elasticsearch]\nurl = "http://127.0.0.1"\napi_key = "k"').warnings == ()
+    (tmp_path / "siplogs.toml").chmod(0o644)
+    (warning,) = load(tmp_path / "siplogs.toml", environment={}).warnings
+    assert "chmod o-r" in warning
+
+
+def test_state_lies_where_systemd_says(configure: Any) -> None:
+    assert configure("", {"STATE_DIRECTORY": "/srv/state"}).delivery.dead_letters == "/srv/state/dead-letters.ndjson"
