@@ -1,8 +1,8 @@
 """Reads logs in parts, on all cores, and hands the rendered results over in the log's order.
 
 A large plain file is cut where an entry with a full time begins. Should a record of one part reach beyond that place (a
-message whose body looks like an entry), the next part is read again from where that record really ends: the result is
-that of one process.
+message whose body looks like an entry), the next part is read again from where that record really ends; from a part on
+that something else wraps (syslog, a container), the rest is read in one go: the result is that of one process.
 """
 
 import os
@@ -82,6 +82,7 @@ class Chunk(Struct):
     tally: Tally | None = None
     end: int = 0
     doubtful: int = 0
+    wrapped: bool = False
 
 
 def _stack(pack: str, pbx: str) -> str:
@@ -112,7 +113,7 @@ def read_part(part: Part, job: Job, on_bytes: Callable[[int], None] | None = Non
     tally.products.update(reading.products)
     tally.troubles += [str(reading.trouble)] if reading.trouble is not None else []
     tally.head = reading.head[:4096] if not tally.events else b""
-    yield Chunk(b"".join(pieces), tally, reading.end, reading.doubtful)
+    yield Chunk(b"".join(pieces), tally, reading.end, reading.doubtful, reading.wrapped)
 
 
 def read_all(
@@ -148,7 +149,7 @@ def _parts(source: Source, options: ReadOptions) -> list[Part]:
 def _work(part: Part, job: Job) -> Chunk:
     chunks = list(read_part(part, job))
     last = chunks[-1]
-    return Chunk(b"".join(chunk.data for chunk in chunks), last.tally, last.end, last.doubtful)
+    return Chunk(b"".join(chunk.data for chunk in chunks), last.tally, last.end, last.doubtful, last.wrapped)
 
 
 def _quiet_worker() -> None:
@@ -170,6 +171,9 @@ def _read_split(source: Source, job: Job, jobs: int, on_bytes: Callable[[int], N
                 chunk = future.result()
                 if part.start < max(reached, doubtful):
                     chunk = _work(replace(part, start=max(part.start, reached), doubtful=doubtful), job)
+                if chunk.wrapped:
+                    yield from read_part(replace(part, start=max(part.start, reached), stop=None), job, on_bytes)
+                    return
                 reached, doubtful = max(chunk.end, part.stop or 0), chunk.doubtful
                 if on_bytes is not None:
                     on_bytes((part.stop or source.size or 0) - part.start)

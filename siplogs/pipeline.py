@@ -17,7 +17,16 @@ from siplogs.enrich.events import EventBuilder
 from siplogs.enrich.redaction import MARKS
 from siplogs.errors import ConfigError, PackError, SourceError
 from siplogs.model import Event
-from siplogs.packs import Accounting, Literals, Pack, Scanner, load_packs, recognise_products
+from siplogs.packs import (
+    Accounting,
+    Literals,
+    Pack,
+    RecordStream,
+    Scanner,
+    load_packs,
+    recognise_products,
+    unwrap,
+)
 from siplogs.packs.scanner import LARGEST_MESSAGE
 from siplogs.resources import data_folder
 from siplogs.sources import Source
@@ -100,29 +109,32 @@ class Reading:
         self.products: tuple[str, ...] = part.products
         self.head = b""
         self.end = self.doubtful = 0
+        self.wrapped = False
         self.trouble: SourceError | None = None
         self._on_bytes = on_bytes
         self._engine = engine(options)
 
     def __iter__(self) -> Iterator[Event]:
         """Yield the events; a source that fails in the middle ends the iteration and leaves its error in `trouble`."""
-        part, source = self.part, self.part.source
+        part, source, packs = self.part, self.part.source, self._engine.packs
         blocks = self._blocks()
         first = next(blocks, b"")
         self.head = first[:HEAD]
         if not self.products:
-            self.products = tuple(recognise_products(self.head, self._engine.packs.values()))
-        products = self.products or tuple(sorted({pack.product for pack in self._engine.packs.values()}))
-        literals = self._engine.literals(products)
+            clean = next(unwrap([self.head], [pack.prefix.start for pack in packs.values()]), None)
+            self.products = tuple(recognise_products(clean.data if clean else b"", packs.values()))
+        products = self.products or tuple(sorted({pack.product for pack in packs.values()}))
         largest, doubtful = self.options.largest, part.doubtful
+        literals = self._engine.literals(products)
         scanner = Scanner(literals, offset=part.start, stop=part.stop, largest=largest, doubtful=doubtful)
+        stream = RecordStream(scanner, [pack for pack in packs.values() if pack.product in products], part.start)
         builder = self._builder(source)
         self.accounting = scanner.accounting
-        for record in scanner.scan(_chained(first, blocks)):
+        for record in stream(_chained(first, blocks)):
             yield builder.build(record)
         if builder.timeless:
             self.accounting.reasons["bad-time"] += builder.timeless
-        self.end, self.doubtful = scanner.end, scanner.doubtful
+        self.end, self.doubtful, self.wrapped = scanner.end, scanner.doubtful, stream.wrapped
 
     def _blocks(self) -> Iterator[bytes]:
         try:

@@ -136,7 +136,7 @@ class Clock:
         aware = local.replace(tzinfo=zone or self.zone, fold=self._fold(local) if zone is None else 0)
         utc = aware.astimezone(UTC)
         fraction = f"{micro:06}"[: digits or 3]
-        return Moment(f"{utc:%Y-%m-%dT%H:%M:%S}.{fraction}Z", _offset_text(aware))
+        return Moment(f"{utc.replace(tzinfo=None).isoformat(timespec='seconds')}.{fraction}Z", _offset_text(aware))
 
     def _fold(self, local: datetime) -> int:
         """Say which pass through a repeated hour a time belongs to: the second one begins when the clock steps back."""

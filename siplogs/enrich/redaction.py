@@ -20,30 +20,32 @@ MARKS: Final = (
     rb"nonce",
     rb"response\s*=",
     rb"k=(?:clear|base64|uri|prompt)",
-    rb"hash=",
-    rb"challenge=",
+    rb"rspauth",
+    rb"hash\s*=",
+    rb"challenge\s*=",
     rb"key-mgmt",
     rb"bearer",
     rb"basic\s",
     rb"digest:",
-    rb"sips?:[^\s@:;<>\"?,/]{1,256}:[^\s@<>\",;]{1,256}@",
+    rb"sips?:[^\s@:<>\"]{1,256}:[^\s@<>\";]{1,256}@",
 )
 """Where one of these is not found there is no secret; Hyperscan looks for them, whatever the case."""
 
 _NAMES: Final = (b"response", b"nonce", b"rspauth", b"hash", b"challenge")
 _VALUE: Final = re.compile(
-    rb"""(\s{0,8}=\s{0,8})("[^"\r\n]{0,4096}"?|'[^'\r\n]{0,4096}'?|[^\s,;"'<>]{1,4096})""",
+    rb"""(\s{0,8}=\s{0,8})("(?:[^"\\\r\n]++|\\[^\r\n])*+"?|'[^'\r\n]*+'?|[^\s,;"'<>]++)""",
 )
 _SCHEME: Final = re.compile(
-    rb"(uthorization[ \t]{0,8}:\s{0,8})(?!digest\b)([\w-]{1,40})(\s{1,8})([^\r\n]{1,65536})", re.IGNORECASE
+    rb"(uthorization[ \t]{0,8}:\s{0,8})(?!digest\b)([\w-]{1,40})(\s{1,8})((?:[^\r\n]++|\r?\n[ \t])++)",
+    re.IGNORECASE,
 )
-_BEARER: Final = re.compile(rb"\b(bearer|basic)([ \t]{1,8})([\w+/.~-]{8,65536}=*)", re.IGNORECASE)
+_BEARER: Final = re.compile(rb"\b(bearer|basic)([ \t]{1,8})([\w+/.~-]{8,}=*)", re.IGNORECASE)
 _SDP: Final = re.compile(
-    rb"(inline:|\ba=ice-pwd:|(?:^|\n)[ \t]{0,8}k=(?:clear|base64|uri|prompt):|\ba=key-mgmt:\w{1,20} )([^\s|]{1,4096})",
+    rb"(inline:|\ba=ice-pwd:|(?:^|\n)[ \t]{0,8}k=(?:clear|base64|uri|prompt):|\ba=key-mgmt:\w{1,20} )([^\s|]+)",
     re.IGNORECASE,
 )
 _LOGGED_DIGEST: Final = re.compile(rb"(digest:[^:'\s]{1,256}:[^:'\s]{1,256}:)([^'\s]{1,256})", re.IGNORECASE)
-_URI_PASSWORD: Final = re.compile(rb"([sS][iI][pP][sS]?:[^\s@:;<>\"?,/]{1,256}:)([^\s@<>\",;]{1,256})(?=@)")
+_URI_PASSWORD: Final = re.compile(rb"([sS][iI][pP][sS]?:[^\s@:<>\"]{1,256}:)(?!\d{1,5}[,?/])([^\s@<>\";]{1,256})(?=@)")
 _RARE: Final = (
     (_SCHEME, (b"uthorization",), rb"\1\2\3" + REDACTED),
     (_BEARER, (b"bearer", b"basic"), rb"\1\2" + REDACTED),
@@ -86,7 +88,7 @@ def _parameters(data: bytes, lowered: bytes, name: bytes) -> Iterator[tuple[int,
     position = lowered.find(name)
     while position >= 0:
         value = _VALUE.match(data, position + len(name))
-        position = lowered.find(name, position + len(name))
+        position = lowered.find(name, value.end() if value is not None else position + len(name))
         bare = value[2].strip(b"\"'") if value is not None else b""
         if value is None or not bare or bare.startswith(REDACTED[:-1]):
             continue

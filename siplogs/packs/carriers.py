@@ -8,6 +8,7 @@ result does not depend on how the stream was cut into blocks.
 - From plain to wrapped: only at a whole window (the body of one message cannot fill it), and with it the lines of the
   window before that follow its last plain entry. From wrapped to plain: at the first plain entry.
 - The last window of a stream, when shorter, does not make a plain log a wrapped one.
+- What is wrapped inside a wrapping is judged by the same rule, for all lines that one carrier wraps in a window.
 
 Plain windows cost a look at their first lines; blocks of them pass through as they came.
 """

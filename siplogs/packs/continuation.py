@@ -81,10 +81,12 @@ class _Joiner:
     def _beginning(self, data: bytes) -> int:
         """Look for the first message; where it is rewritten from, or what must be kept back from; else the end."""
         position = 0
-        while self._repeats is None and self._clean + position < LOOKED_AT:
+        while self._repeats is None:
             marker, following = self._marker(data, position)
-            if following < 0:
+            if following < 0 and self._clean + len(data) < LOOKED_AT:
                 return len(data)
+            if following < 0 or self._clean + following > LOOKED_AT:
+                break
             end = data.find(b"\n", following)
             if end < 0:
                 self._context = marker + b"\n"

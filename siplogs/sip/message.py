@@ -40,7 +40,7 @@ def parse_message(data: bytes, *, limits: Limits = DEFAULT_LIMITS) -> Message:
     if data[:1] in _LINE_ENDS:
         data = data.lstrip(b"\r\n")
     head, gap, body = data.partition(b"\n\r\n")
-    if not gap or b"\n\n" in head:
+    if not gap or b"\n\n" in head or head.endswith(b"\n"):
         head, body = halves(data)
     lines = head.split(b"\n")
     if len(head) > _USUAL_HEAD or len(lines) > limits.header_count or len(head) > limits.header_length:

@@ -136,7 +136,10 @@ def test_new_year_in_the_logs_own_zone() -> None:
     assert utc(one, "Dec 31 23:59:00") == "2025-12-31T22:59:00.000Z"
 
 
-@pytest.mark.parametrize(("modified", "year"), [(at(2026, 11, 21), 2024), (at(2024, 2, 29, 12), 2024), (at(2024, 2, 1), 2020), (at(2104, 1, 1), 2096)])
+@pytest.mark.parametrize(
+    ("modified", "year"),
+    [(at(2026, 11, 21), 2024), (at(2024, 2, 29, 12), 2024), (at(2024, 2, 1), 2020), (at(2104, 1, 1), 2096)],
+)
 def test_the_29th_of_february_is_of_the_last_leap_year(modified: float, year: int) -> None:
     assert utc(clock(modified=modified), "Feb 29 08:00:00") == f"{year}-02-29T08:00:00.000Z"
 
@@ -144,8 +147,24 @@ def test_the_29th_of_february_is_of_the_last_leap_year(modified: float, year: in
 @pytest.mark.parametrize(
     ("name", "day", "before", "repeated", "after", "first", "second"),
     [
-        ("Europe/Madrid", "2026-10-25", "01:59:59", "02:30:00", "03:00:00", "2026-10-25T00:30:00", "2026-10-25T01:30:00"),
-        ("America/New_York", "2026-11-01", "00:59:59", "01:30:00", "02:00:00", "2026-11-01T05:30:00", "2026-11-01T06:30:00"),
+        (
+            "Europe/Madrid",
+            "2026-10-25",
+            "01:59:59",
+            "02:30:00",
+            "03:00:00",
+            "2026-10-25T00:30:00",
+            "2026-10-25T01:30:00",
+        ),
+        (
+            "America/New_York",
+            "2026-11-01",
+            "00:59:59",
+            "01:30:00",
+            "02:00:00",
+            "2026-11-01T05:30:00",
+            "2026-11-01T06:30:00",
+        ),
     ],
 )
 def test_hour_that_daylight_saving_repeats(

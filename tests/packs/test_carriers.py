@@ -368,6 +368,14 @@ def test_a_body_that_looks_wrapped_stays_as_it_is_however_often_it_is_sent(kind:
         assert clean(log) == log
 
 
+@pytest.mark.parametrize("kind", sorted(WAYS))
+def test_a_body_that_looks_wrapped_stays_as_it_is_in_a_console_without_prefixes(kind: str):
+    bare = re.sub(rb"(?m)^\[[^]\n]*\] [A-Z]+\[\d+\] \S+: ", b"", PJSIP + HOSTILE[kind] + PJSIP)
+    if kind != "coloured-compose":
+        assert clean(bare) == bare
+    assert len(messages(clean(bare))) == len(messages(PJSIP)) * 2 + 1
+
+
 def test_a_body_cut_by_the_end_of_a_long_plain_log_stays_as_it_is():
     log = PJSIP * 10
     for size in range(0, 7000, 250):
