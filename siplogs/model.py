@@ -25,7 +25,8 @@ class Record(Struct, gc=False):
     ends as logged); None for one-liners. `fields` holds the rule's named groups and the prefix's, undecoded; records
     that differ in nothing but time and message share one dict, which must not be changed. `time` is the time as
     written, `dated` the text of the last entry before that had a date. `marked` says that the text holds a mark that
-    the scanner was told to look for. `damage` says why the record is not whole ("" when it is).
+    the scanner was told to look for. `text` is where in `raw` the entry's text begins, behind its prefix. `damage`
+    says why the record is not whole ("" when it is).
     """
 
     pack: str
@@ -40,6 +41,7 @@ class Record(Struct, gc=False):
     time: bytes | None = None
     dated: bytes = b""
     marked: bool = True
+    text: int = 0
 
 
 class Finding(Struct, frozen=True, omit_defaults=True, gc=False):

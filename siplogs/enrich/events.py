@@ -363,7 +363,7 @@ class EventBuilder:
                 truncated=True if damage not in _WHOLE else None,
                 damage=damage or None,
             ),
-            message=text(raw.strip())[:_LONGEST_LINE],
+            message=text(_behind_prefix(record, raw))[:_LONGEST_LINE],
             ecs=_ECS,
             sip=sip,
             source=source,
@@ -609,6 +609,11 @@ def _line_document(fields: dict[str, bytes]) -> SipDocument | None:
         user_agent=_user_agent(fields["user_agent"]) if fields.get("user_agent") else None,
     )
     return sip if sip != SipDocument() else None
+
+
+def _behind_prefix(record: Record, raw: bytes) -> bytes:
+    """Return a line without its prefix; redaction cuts nothing before it."""
+    return raw[record.text :].strip()
 
 
 def _cause(fields: dict[str, bytes]) -> list[Reason] | None:

@@ -57,8 +57,9 @@ def _what(event: Event) -> str:
 
 
 def _line_text(event: Event) -> str:
-    logger = event.log.origin.file.name if event.log and event.log.origin and event.log.origin.file else None
-    text = event.message or ""
-    if logger and f"{logger}:" in text:
-        text = text.partition(f"{logger}:")[2]
-    return f"! {text.strip()}"
+    details = event.siplogs.details or {}
+    if "security_event" in details:
+        user = event.user.name if event.user is not None and event.user.name else "nobody"
+        origin = event.source.address if event.source is not None else "an unknown place"
+        return f"! {details['security_event']}: {user} from {origin}"
+    return f"! {event.message or ''}"

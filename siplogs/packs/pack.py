@@ -154,29 +154,20 @@ class Prefix:
         self.cut = data.cut
         self.samples = data.sample
         self.patterns = [compile_pattern(text, f"{origin}: prefix {data.name}") for text in data.patterns]
-        self._texts = data.patterns
         self.date = compile_pattern(data.date, f"{origin}: prefix {data.name}: date") if data.date else None
         self.start = compile_pattern(data.start, f"{origin}: prefix {data.name}: start")
 
-    def joined(self, pattern: str) -> list[Any]:
-        """Compile each prefix pattern and a rule's pattern into one; [] where they cannot be joined."""
-        names = set(re.findall(r"\(\?P<(\w+)>", pattern))
-        try:
-            return [re.compile((_without_groups(text, names) + f"(?:{pattern})").encode()) for text in self._texts]
-        except re.error:
-            return []
-
-
-def _without_groups(pattern: str, names: set[str]) -> str:
-    """Make groups anonymous whose names the rule's pattern has, too."""
-    return re.sub(r"\(\?P<(\w+)>", lambda found: "(" if found[1] in names else found[0], pattern)
+    def match(self, data: bytes, position: int) -> Any:
+        """Match the first of the patterns that fits at `position`, or None."""
+        for pattern in self.patterns:
+            found = pattern.match(data, position)
+            if found is not None:
+                return found
+        return None
 
 
 class Rule:
-    """A rule, compiled where it is used; what the scanner works with.
-
-    `whole` are the prefix's patterns and the rule's as one, where they can be joined.
-    """
+    """A rule, compiled where it is used; what the scanner works with."""
 
     def __init__(self, data: RuleData, pack: PackData, prefix: Prefix, origin: str, *, trusted: bool) -> None:
         self.where = f"{origin}: rule {data.name}"
@@ -204,9 +195,14 @@ class Rule:
         return compile_pattern(self.data.pattern, self.where, trusted=self._trusted)
 
     @cached_property
-    def whole(self) -> list[Any]:
-        """Each of the prefix's patterns joined with the rule's; [] where they cannot be joined."""
-        return self.prefix.joined(self.data.pattern) if self._trusted and self.data.at == "entry" else []
+    def names(self) -> tuple[str, ...]:
+        """The groups that messages of one kind share: all but the time and the byte count."""
+        return tuple(name for name in self.pattern.groupindex if name not in ("time", "bytes"))
+
+    @cached_property
+    def tells_time(self) -> bool:
+        """Whether the rule's own pattern has the time."""
+        return "time" in self.pattern.groupindex
 
     @cached_property
     def confirm(self) -> Any:

@@ -6,6 +6,7 @@ counted under a reason.
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
+from functools import lru_cache
 from typing import Any, Final
 
 import hyperscan
@@ -13,7 +14,7 @@ from msgspec import Struct, field
 
 from siplogs.model import Record
 from siplogs.packs.frames import LOOKAHEAD, Frame, Window, frame_record, whole_frame
-from siplogs.packs.pack import Rule
+from siplogs.packs.pack import Prefix, Rule
 
 LARGEST_MESSAGE: Final = 262_144
 LONGEST_LINE: Final = 1_048_576
@@ -129,7 +130,10 @@ class Scanner:
         self._line = self._line_end = 0
         self._failed: set[str] = set()
         self._glued: list[int] | None = None
-        self._shared: dict[tuple[bytes | str | None, ...], dict[str, bytes]] = {}
+        self._prefix: Any = None
+        self._prefix_at = -1
+        self._prefix_of: Prefix | None = None
+        self._shared: dict[tuple[Any, ...], dict[str, bytes]] = {}
         self._waiting: list[tuple[int, list[Rule]]] = []
         self._holes: list[tuple[int, int]] = []
         self.accounting = Accounting()
@@ -231,25 +235,27 @@ class Scanner:
 
     def _match(self, rule: Rule, position: int, start: int, floor: int) -> Match | None:
         """Match prefix and pattern around a literal."""
-        data = self._data
         if rule.data.at == "line":
-            match = rule.pattern.match(data, start) or self._glued_line(rule, start, position)
+            match = rule.pattern.match(self._data, start) or self._glued_line(rule, start, position)
             return (match.start(), None, match) if match else None
         begin = start
         for _ in range(rule.lines_before):
-            begin = max(data.rfind(b"\n", floor, max(begin - 1, floor)) + 1, floor)
-        for whole in rule.whole:
-            match = whole.match(data, begin)
-            if match is not None and match.end() > position:
-                return begin, None, match
-        if rule.whole:
-            return self._glued_entry(rule, start, position) or self._bare(rule, start, position)
-        for pattern in rule.prefix.patterns:
-            prefix = pattern.match(data, begin)
-            match = rule.pattern.match(data, prefix.end()) if prefix is not None else None
-            if match is not None and match.end() > position:
-                return begin, prefix, match
-        return self._glued_entry(rule, start, position) or self._bare(rule, start, position)
+            begin = max(self._data.rfind(b"\n", floor, max(begin - 1, floor)) + 1, floor)
+        found = self._entry(rule, begin, position)
+        if found is None and begin != start:
+            found = self._entry(rule, start, position)
+        return found or self._glued_entry(rule, start, position) or self._bare(rule, start, position)
+
+    def _entry(self, rule: Rule, begin: int, position: int) -> Match | None:
+        """Match an entry that begins at `begin`; its prefix is remembered, as several rules may try the same line."""
+        if begin != self._prefix_at or rule.prefix is not self._prefix_of:
+            self._prefix = rule.prefix.match(self._data, begin)
+            self._prefix_at, self._prefix_of = begin, rule.prefix
+        prefix = self._prefix
+        if prefix is None:
+            return None
+        match = rule.pattern.match(self._data, prefix.end())
+        return (begin, prefix, match) if match is not None and match.end() > position else None
 
     def _glued_line(self, rule: Rule, start: int, position: int) -> Any:
         if rule.data.frame.by != "indented":
@@ -263,12 +269,8 @@ class Scanner:
             return None
         if self._glued is None:
             self._glued = self._glued_entries(rule, start)
-        for begin in reversed(self._glued):
-            for whole in rule.whole if begin < position else []:
-                match = whole.match(self._data, begin)
-                if match is not None and match.end() > position:
-                    return begin, None, match
-        return None
+        found = (self._entry(rule, begin, position) for begin in reversed(self._glued) if begin < position)
+        return next((match for match in found if match is not None), None)
 
     def _glued_entries(self, rule: Rule, start: int) -> list[int]:
         begins = rule.prefix.start
@@ -341,32 +343,28 @@ class Scanner:
             time,
             self._date_before(rule.prefix.date, start) if rule.prefix.date is not None and prefix is None else b"",
             self._is_marked(start, frame.end),
+            prefix.end() - start if prefix is not None else 0,
         )
 
     def _fields(self, rule: Rule, prefix: Any, match: Any) -> tuple[dict[str, bytes], bytes | None]:
         """Return the rule's fields and the time; messages of equal fields share one dict."""
-        found = match.groupdict()
-        time = found.pop("time", None)
-        if prefix is not None:
-            found = {**prefix.groupdict(), **found}
-            time = found.pop("time", None) or time
-        if rule.is_message:
-            found.pop("bytes", None)
-            key = (rule.key, *found.values())
-            fields = self._shared.get(key)
-            if fields is not None:
-                return fields, time
+        time = match["time"] if rule.tells_time else None
+        if time is None and prefix is not None:
+            time = prefix["time"] if "time" in prefix.re.groupindex else None
+        if not rule.is_message:
+            return _taken(rule, prefix, match), time
+        key = (rule.key, prefix and prefix.group(*_names(prefix.re)), match.group(*rule.names))
+        fields = self._shared.get(key)
+        if fields is None:
             if len(self._shared) >= SHARED_FIELDS:
                 self._shared.clear()
-        fields = {**rule.constants, **{name: value for name, value in found.items() if value is not None}}
-        if rule.is_message:
-            self._shared[key] = fields
+            fields = self._shared[key] = _taken(rule, prefix, match)
         return fields, time
 
     def _is_marked(self, start: int, end: int) -> bool:
         """Say whether a mark ends in [start, end); records come in order, so marks before it are done with."""
         marks, position = self._marks, self._next_mark
-        if not self._literals.notes_marks:
+        if end > self._scanned or not self._literals.notes_marks:
             return True
         while position < len(marks) and marks[position] < start:
             position += 1
@@ -421,6 +419,7 @@ class Scanner:
         self._dated_at = max(self._dated_at - keep, 0)
         self._line = self._line_end = 0
         self._failed, self._glued = set(), None
+        self._prefix_at = -1
         self._marks = [mark - keep for mark in self._marks if mark > keep]
         self._next_mark = 0
         self._waiting = [(position - keep, rules) for position, rules in self._waiting]
@@ -429,3 +428,17 @@ class Scanner:
     def _keep_from(self) -> int:
         first = self._waiting[0][0] if self._waiting else self._scanned
         return self._data.rfind(b"\n", 0, max(0, first - LONGEST_LOOK_BACK)) + 1
+
+
+@lru_cache(maxsize=64)
+def _names(pattern: Any) -> tuple[str, ...]:
+    return tuple(name for name in pattern.groupindex if name != "time")
+
+
+def _taken(rule: Rule, prefix: Any, match: Any) -> dict[str, bytes]:
+    """Gather what constants, prefix and pattern say, the pattern before the prefix; time and byte count apart."""
+    found = {**(prefix.groupdict() if prefix is not None else {}), **match.groupdict()}
+    found.pop("time", None)
+    if rule.is_message:
+        found.pop("bytes", None)
+    return {**rule.constants, **{name: value for name, value in found.items() if value is not None}}

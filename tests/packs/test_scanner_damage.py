@@ -202,13 +202,15 @@ def test_largest_message(writer: str) -> None:
     for extra, damage in ((0, ""), (-600, ""), (1000, "too-large")):
         fill = cap - len(message()) - 10 + extra - (20 if "siptrace" not in writer else 0)
         wire = message(b"", b"X-Fill: " + b"f" * (fill - 2))
-        log = BEFORE[product] + write(wire) + AFTER[product]
-        records, accounting = scanned(log, product, largest=cap)
-        (record,) = messages(records)
-        assert record.damage == damage, (extra, len(wire))
-        assert len(record.payload or b"") <= cap
-        assert accounting.reasons == ({"too-large": 1} if damage else {})
-        assert peers(records) == [b"before", b"after"]
+        for following in (b"", write(message())):
+            log = BEFORE[product] + write(wire) + following + AFTER[product]
+            records, accounting = scanned(log, product, largest=cap)
+            record = messages(records)[0]
+            assert record.damage == damage, (extra, len(wire))
+            assert len(record.payload or b"") <= cap
+            assert accounting.reasons == ({"too-large": 1} if damage else {})
+            assert len(messages(records)) == 1 + bool(following)
+            assert peers(records) == [b"before", b"after"]
 
 
 def test_absurd_counts_neither_hang_nor_swallow() -> None:
