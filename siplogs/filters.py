@@ -80,8 +80,12 @@ def _is_failure(event: Event) -> bool:
 def _of_kind(kinds: tuple[str, ...]) -> Predicate:
     for kind in kinds:
         if kind not in KINDS:
-            raise FilterError(f"--kind {kind}: no such kind; use one of {', '.join(KINDS)}")
+            raise FilterError(f"--kind {_shown(kind)}: no such kind; use one of {', '.join(KINDS)}")
     return lambda event: event.siplogs.kind in kinds
+
+
+def _shown(value: str) -> str:
+    return value if value.isprintable() else repr(value)
 
 
 def _with_call_id(prefix: str) -> Predicate:
@@ -97,7 +101,9 @@ def _with_code(codes: tuple[str, ...]) -> Predicate:
     classes: set[str] = set()
     for code in codes:
         if not _CODE.match(code):
-            raise FilterError(f"--code {code}: give codes from 100 to 699 or classes such as 4xx, joined by commas")
+            raise FilterError(
+                f"--code {_shown(code)}: give codes from 100 to 699 or classes such as 4xx, joined by commas"
+            )
         (classes if code.lower().endswith("xx") else exact).add(code.lower())
 
     def holds(event: Event) -> bool:
@@ -135,7 +141,7 @@ def _with_address(wanted: str) -> Predicate:
     try:
         network = ip_network(wanted, strict=False)
     except ValueError as error:
-        raise FilterError(f"--ip {wanted}: no address or network; write 192.0.2.7 or 192.0.2.0/24") from error
+        raise FilterError(f"--ip {_shown(wanted)}: no address or network; write 192.0.2.7 or 192.0.2.0/24") from error
     known: dict[str, bool] = {}
 
     def inside(address: str) -> bool:

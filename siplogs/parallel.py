@@ -7,11 +7,11 @@ that something else wraps (syslog, a container), the rest is read in one go: the
 
 import os
 import signal
-from collections import Counter, deque
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import Future, ProcessPoolExecutor
 from contextlib import suppress
 from multiprocessing import get_context
+from multiprocessing.connection import Connection
 from typing import Final
 
 from msgspec import Struct, field
@@ -27,6 +27,7 @@ from siplogs.sources import Source
 PART: Final = 3 * 1024 * 1024
 WORTH_SPLITTING: Final = 3 * PART
 _CHUNK_BYTES: Final = 1_048_576
+_CONTEXT: Final = get_context("fork")
 
 
 class Job(Struct, frozen=True):
@@ -75,6 +76,34 @@ class Tally(Struct):
         self.head = self.head or other.head
 
 
+class Output:
+    """Where rendered events go: writes `head` before the first of them and takes `separator` off it.
+
+    Shared by processes that write in turn.
+    """
+
+    def __init__(self, descriptor: int, head: bytes = b"", separator: bytes = b"") -> None:
+        self._descriptor = descriptor
+        self._head = head
+        self._separator = separator
+        self._begun = _CONTEXT.Value("b", 0, lock=False)
+
+    def write(self, data: bytes) -> None:
+        """Write everything; raises BrokenPipeError when nobody reads any more."""
+        if not data:
+            return
+        if not self._begun.value:
+            self._begun.value = 1
+            data = self._head + data.removeprefix(self._separator)
+        self.put(data)
+
+    def put(self, data: bytes) -> None:
+        """Write bytes as they are."""
+        view = memoryview(data)
+        while view:
+            view = view[os.write(self._descriptor, view) :]
+
+
 class Chunk(Struct):
     """Rendered events of a part; the last chunk of a part has its tally and how far it really reached."""
 
@@ -117,15 +146,28 @@ def read_part(part: Part, job: Job, on_bytes: Callable[[int], None] | None = Non
 
 
 def read_all(
-    sources: Sequence[Source], job: Job, jobs: int = 0, on_bytes: Callable[[int], None] | None = None
+    sources: Sequence[Source],
+    job: Job,
+    jobs: int = 0,
+    on_bytes: Callable[[int], None] | None = None,
+    out: Output | None = None,
 ) -> Iterator[Chunk]:
-    """Read all sources on `jobs` processes (0: one a core) and yield their chunks in order."""
+    """Read all sources on `jobs` processes (0: one a core) and yield their chunks in order.
+
+    With `out`, the processes write what they rendered there themselves, each in its turn; their chunks then hold no
+    data, and whoever writes the other chunks must do so through `out`, too.
+    """
     jobs = jobs or len(os.sched_getaffinity(0))
     for source in sources:
-        if jobs > 1 and source.seekable and (source.size or 0) >= WORTH_SPLITTING:
-            yield from _read_split(source, job, jobs, on_bytes)
+        parts = _parts(source, job.options) if jobs > 1 and source.seekable and _is_large(source) else []
+        if len(parts) > 1:
+            yield from _Team(parts, job, min(jobs, len(parts)), out).chunks(on_bytes)
         else:
             yield from read_part(Part(source), job, on_bytes)
+
+
+def _is_large(source: Source) -> bool:
+    return (source.size or 0) >= WORTH_SPLITTING
 
 
 def _parts(source: Source, options: ReadOptions) -> list[Part]:
@@ -152,34 +194,77 @@ def _work(part: Part, job: Job) -> Chunk:
     return Chunk(b"".join(chunk.data for chunk in chunks), last.tally, last.end, last.doubtful, last.wrapped)
 
 
-def _quiet_worker() -> None:
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
+class _Team:
+    """Processes that read the parts of one source: the first takes the first, and so on in turn."""
 
+    def __init__(self, parts: Sequence[Part], job: Job, size: int, out: Output | None) -> None:
+        self._parts = parts
+        self._job = job
+        self._size = size
+        self._out = out
+        self._turn = _CONTEXT.Condition()
+        self._state = _CONTEXT.Array("q", 4, lock=False)  # whose turn, how far read, doubtful before, wrapped
 
-def _read_split(source: Source, job: Job, jobs: int, on_bytes: Callable[[int], None] | None) -> Iterator[Chunk]:
-    todo = deque(_parts(source, job.options))
-    context = get_context("fork")
-    with ProcessPoolExecutor(jobs, context, initializer=_quiet_worker) as pool:
-        running: deque[tuple[Part, Future[Chunk]]] = deque()
-        reached = doubtful = 0
+    def chunks(self, on_bytes: Callable[[int], None] | None) -> Iterator[Chunk]:
+        """Start the processes and yield the chunks in order; ends them whatever happens."""
+        pipes = [_CONTEXT.Pipe(duplex=False) for _ in range(self._size)]
+        team = [_CONTEXT.Process(target=self._run, args=(n, pipes), daemon=True) for n in range(self._size)]
         try:
-            while todo or running:
-                while todo and len(running) <= jobs:
-                    part = todo.popleft()
-                    running.append((part, pool.submit(_work, part, job)))
-                part, future = running.popleft()
-                chunk = future.result()
-                if part.start < max(reached, doubtful):
-                    chunk = _work(replace(part, start=max(part.start, reached), doubtful=doubtful), job)
-                if chunk.wrapped:
-                    yield from read_part(replace(part, start=max(part.start, reached), stop=None), job, on_bytes)
-                    return
-                reached, doubtful = max(chunk.end, part.stop or 0), chunk.doubtful
-                if on_bytes is not None:
-                    on_bytes((part.stop or source.size or 0) - part.start)
-                yield chunk
+            for process in team:
+                process.start()
+            for _, sending in pipes:
+                sending.close()
+            yield from self._received([receiving for receiving, _ in pipes], on_bytes)
         finally:
-            for _, future in running:
-                with suppress(Exception):
-                    future.cancel()
-            pool.shutdown(wait=False, cancel_futures=True)
+            for process in team:
+                process.terminate()
+                process.join()
+
+    def _received(self, pipes: Sequence[Connection], on_bytes: Callable[[int], None] | None) -> Iterator[Chunk]:
+        for number, part in enumerate(self._parts):
+            try:
+                chunk: Chunk = pipes[number % self._size].recv()
+            except EOFError as error:
+                raise BrokenPipeError from error
+            if chunk.wrapped:
+                rest = replace(part, start=max(part.start, int(self._state[1])), stop=None)
+                yield from read_part(rest, self._job, on_bytes)
+                return
+            if on_bytes is not None:
+                on_bytes((part.stop or part.source.size or 0) - part.start)
+            yield chunk
+
+    def _run(self, me: int, pipes: Sequence[tuple[Connection, Connection]]) -> None:
+        """Read every part of mine, wait for my turn, read again what began inside a record, hand the result over."""
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)
+        for number, (receiving, sending) in enumerate(pipes):
+            receiving.close()
+            if number != me:
+                sending.close()
+        with suppress(BrokenPipeError):
+            for number in range(me, len(self._parts), self._size):
+                chunk = _work(self._parts[number], self._job)
+                if not self._hand_over(number, chunk, pipes[me][1]):
+                    break
+        os._exit(0)
+
+    def _hand_over(self, number: int, chunk: Chunk, sending: Connection) -> bool:
+        part, state = self._parts[number], self._state
+        with self._turn:
+            self._turn.wait_for(lambda: state[0] >= number)
+        if state[0] > number:
+            return False
+        reached, doubtful = int(state[1]), int(state[2])
+        if part.start < max(reached, doubtful):
+            chunk = _work(replace(part, start=max(part.start, reached), doubtful=doubtful), self._job)
+        if not chunk.wrapped:
+            state[1], state[2] = max(chunk.end, part.stop or 0), chunk.doubtful
+            if self._out is not None:
+                self._out.write(chunk.data)
+                chunk.data = b""
+        sending.send(chunk)
+        with self._turn:
+            state[0] = len(self._parts) if chunk.wrapped else number + 1
+            self._turn.notify_all()
+        return not chunk.wrapped

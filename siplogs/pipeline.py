@@ -32,6 +32,7 @@ from siplogs.resources import data_folder
 from siplogs.sources import Source
 
 HEAD: Final = 1_048_576
+BLOCK: Final = 524_288
 
 
 class ReadOptions(Struct, frozen=True):
@@ -138,7 +139,7 @@ class Reading:
 
     def _blocks(self) -> Iterator[bytes]:
         try:
-            yield from self.part.source.blocks(self.part.start, on_bytes=self._on_bytes)
+            yield from self.part.source.blocks(self.part.start, size=BLOCK, on_bytes=self._on_bytes)
         except SourceError as error:
             self.trouble = error
 

@@ -15,7 +15,7 @@ from siplogs.errors import FilterError
 from siplogs.outputs import FORMATS
 
 if TYPE_CHECKING:
-    from siplogs.parallel import Chunk, Job, Tally
+    from siplogs.parallel import Chunk, Job, Output, Tally
 
 FOUND, NOTHING, TROUBLE = 0, 1, 2
 
@@ -106,8 +106,9 @@ def scan(
     paint = use_color(color, sys.stdout)
     width = shutil.get_terminal_size((120, 24)).columns
     job = Job(options, wanted, chosen, paint, width)
-    with _progress(sum(source.size or 0 for source in sources)) as on_bytes:
-        tally = _write(read_all(sources, job, jobs, on_bytes), chosen, paint, width)
+    with _progress(sum(source.size or 0 for source in sources)) as on_bytes, _reader_may_leave():
+        out = _output(chosen, paint, width)
+        tally = _write(read_all(sources, job, jobs, on_bytes, out), out, chosen)
     for trouble in tally.troubles:
         _warner(warnings)(trouble)
     _report(tally, job, stats=stats, readable=bool(sources))
@@ -122,24 +123,27 @@ def _warner(seen: list[str]) -> Callable[[str], None]:
     return warn
 
 
-def _write(chunks: Iterable["Chunk"], chosen: str, paint: bool, width: int) -> "Tally":
+def _output(chosen: str, paint: bool, width: int) -> "Output":
     from siplogs.outputs import make_renderer
-    from siplogs.outputs.json import ARRAY_HEAD, ARRAY_TAIL, SEPARATOR
+    from siplogs.outputs.json import SEPARATOR
+    from siplogs.parallel import Output
+
+    head = getattr(make_renderer(chosen, paint, width), "head", None)
+    sys.stdout.flush()
+    return Output(sys.stdout.fileno(), head() if head else b"", SEPARATOR if chosen == "json" else b"")
+
+
+def _write(chunks: Iterable["Chunk"], out: "Output", chosen: str) -> "Tally":
+    from siplogs.outputs.json import ARRAY_HEAD, ARRAY_TAIL
     from siplogs.parallel import Tally
 
-    out, tally, first = sys.stdout.buffer, Tally(), True
-    head = getattr(make_renderer(chosen, paint, width), "head", None)
-    out.write(ARRAY_HEAD if chosen == "json" else b"")
+    tally = Tally()
+    out.put(ARRAY_HEAD if chosen == "json" else b"")
     for chunk in chunks:
-        data = chunk.data
-        if data and first:
-            data = data.removeprefix(SEPARATOR) if chosen == "json" else (head() if head else b"") + data
-            first = False
-        out.write(data)
+        out.write(chunk.data)
         if chunk.tally is not None:
             tally.add(chunk.tally)
-    out.write(ARRAY_TAIL if chosen == "json" else b"")
-    out.flush()
+    out.put(ARRAY_TAIL if chosen == "json" else b"")
     return tally
 
 
@@ -153,6 +157,16 @@ def _progress(total: int) -> Iterator[Callable[[int], None] | None]:
 
     with bar(total) as advance:
         yield advance
+
+
+@contextmanager
+def _reader_may_leave() -> Iterator[None]:
+    """End quietly when whoever reads our output has seen enough."""
+    try:
+        yield
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        raise typer.Exit(FOUND) from None
 
 
 def _report(tally: "Tally", job: "Job", *, stats: bool, readable: bool) -> None:

@@ -26,6 +26,8 @@ def setup(
     """Prepare Elasticsearch (mapping, templates, lifecycle policy) and Kibana (data view, searches); repeatable.
 
     Credentials come from the settings or the environment (SIPLOGS_ELASTICSEARCH_API_KEY and so on).
+
+    Example: siplogs setup --elasticsearch https://es.example.com:9200
     """
     overrides = {"elasticsearch": {"url": elasticsearch}, "kibana": {"url": kibana, "space": space}}
     settings = config.load(configuration, overrides)

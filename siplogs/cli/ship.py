@@ -46,6 +46,8 @@ def ship(
 
     Exit codes: 0 everything is there, 1 some documents were refused and kept as dead letters, 2 wrong usage or
     settings, 3 Elasticsearch unreachable or refusing; then nothing is lost and the next run continues.
+
+    Example: siplogs ship --quiet /var/log/asterisk/full
     """
     from siplogs.outputs.elasticsearch import connect, document
     from siplogs.shipping import templates

@@ -94,11 +94,11 @@ def _entry_at(rule: Rule, data: bytes, position: int) -> bool:
     return position >= len(data) or rule.prefix.start.match(data, position) is not None
 
 
-def whole_frame(rule: Rule, data: bytes, entry: int, match: Any) -> Frame | None:
+def whole_frame(rule: Rule, data: bytes, entry: int, match: Any, largest: int) -> Frame | None:
     """Frame a message that PJSIP counted where an entry follows it, as it nearly always does; None: look closer."""
-    start = match.end()
-    end = start + int(match["bytes"])
-    if end + LOOKAHEAD < len(data) and end < entry + rule.prefix.cut and data[end] == _NEWLINE:
+    start, size = match.end(), int(match["bytes"])
+    end = start + size
+    if size <= largest and end + LOOKAHEAD < len(data) and end < entry + rule.prefix.cut and data[end] == _NEWLINE:
         return Frame(end + 1, start, end) if rule.prefix.start.match(data, end + 1) else None
     return None
 

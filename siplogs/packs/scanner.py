@@ -207,7 +207,7 @@ class Scanner:
                     failed.add(rule.key)
                 continue
             entry, prefix, match = found
-            frame = whole_frame(rule, data, entry, match) if rule.counts_wire_bytes else None
+            frame = whole_frame(rule, data, entry, match, self._largest) if rule.counts_wire_bytes else None
             frame = frame or frame_record(rule, Window(data, entry, final, self._largest), match)
             if frame is None:
                 return None

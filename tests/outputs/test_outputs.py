@@ -32,8 +32,9 @@ from tests.packs.writers import AFTER, BEFORE, WRITERS, message
 
 SCHEMA = Path(__file__).parents[2] / "docs/event.schema.json"
 OPTIONS = ReadOptions(timezone="UTC", host="pbx")
-COLOURS = re.compile(r"\x1b\[(?:0|2|3[1-6])m")
-LOGS = sorted(path for path in CORPUS.glob("*/*.xz") if "load" not in path.name and ".truth." not in path.name)
+COLOURS = re.compile(r"\x1b\[(?:[012]|3[1-6])m")
+SIMILAR = ("load", ".truth.", "nouuid", "-info", "rotate", "chan_sip-mixed", "pjsip-mixed", "16-pjsip", "iso")
+LOGS = sorted(path for path in CORPUS.glob("*/*.xz") if not any(part in path.name for part in SIMILAR))
 EVIL = st.text(
     st.sampled_from(
         "\x1b\x9b\x07\x08\x00\x7f\x85\u202e\u202d\u2066\u2069\u200f\u061c\u2028\u2029\u200b\ufeff[]0;31mJHK?=+-@\tab\"',"
@@ -101,7 +102,7 @@ def test_table_and_summary_hold_no_character_that_acts_on_a_terminal(texts: list
 def test_first_lines_of_an_unknown_file_are_shown_safely(texts: list[str]) -> None:
     head = "\n".join(texts).encode()
     tally = Tally(head=head)
-    tally.accounting.read = len(head)
+    tally.accounting.read = len(head) + 1
     lines = list(nothing_lines(tally, Job(OPTIONS, Filter(), "table")))
     assert "no pattern pack fits" in lines[0]
     assert not [character for line in lines for character in line if is_unsafe(character)]
@@ -121,6 +122,9 @@ def test_clean_text_is_safe_and_of_the_width_that_is_said(text: str) -> None:
     ("text", "expected"),
     [
         ("plain", "plain"),
+        ("a\x1b]never closed", "anever closed"),
+        ("a\x1bP1;2|x\x1b\\b", "ab"),
+        ("soft\xadhyphen \U000e0041tag", "soft hyphen  tag"),
         ("Zoë ☎ 电话 Абонент", "Zoë ☎ 电话 Абонент"),
         ("\x1b[31mred\x1b[0m", "red"),
         ("\x1b]0;title\x07x", "x"),
@@ -285,8 +289,8 @@ def test_no_hash_of_a_security_event_comes_out_in_any_format(form: str, holder: 
 def test_no_secret_that_a_line_quotes_comes_out_in_any_format(form: str, holder: bytes, line: bytes) -> None:
     """A caller may send a password as display name or Call-ID, and the PBX quotes it."""
     quoted = filled(holder).replace(b"\r\n", b"")
-    if SECRET in redact(quoted):
-        return  # unfolded it is no header any more
+    if SECRET in redact(b"x " + quoted):
+        return  # unfolded or within a line it is no header, no line of SDP any more
     found, _ = rendered(line.replace(b"%s", quoted), form)
     assert SECRET not in found
 
