@@ -17,11 +17,23 @@ NOW = datetime(2026, 11, 21, 12, 0, tzinfo=UTC)
 def event(**changes: object) -> Event:
     made = Event(
         timestamp="2026-11-21T02:17:08.123Z",
-        event=EventMeta(id="x", kind="event", category=["network"], type=["protocol"], action="sip-invite", original="INVITE sip:600@192.0.2.1 SIP/2.0"),
-        siplogs=Siplogs(kind="message", pbx="asterisk", pack="asterisk-pjsip", rule="received", code=486, class_="4xx", failure=True),
+        event=EventMeta(
+            id="x",
+            kind="event",
+            category=["network"],
+            type=["protocol"],
+            action="sip-invite",
+            original="INVITE sip:600@192.0.2.1 SIP/2.0",
+        ),
+        siplogs=Siplogs(
+            kind="message", pbx="asterisk", pack="asterisk-pjsip", rule="received", code=486, class_="4xx", failure=True
+        ),
         sip=SipDocument(
             call_id="abc-123@192.0.2.11",
-            from_=Party(display_info="Alice", uri=Uri(original="sip:1001@pbx.example.com", username="1001", host="pbx.example.com")),
+            from_=Party(
+                display_info="Alice",
+                uri=Uri(original="sip:1001@pbx.example.com", username="1001", host="pbx.example.com"),
+            ),
             to=Party(uri=Uri(original="sip:600@192.0.2.1", username="600", host="192.0.2.1")),
         ),
         source=Endpoint(address="192.0.2.11", ip="192.0.2.11", port=5060),
@@ -84,7 +96,15 @@ def test_condition(wanted: Filter, accepted: bool) -> None:
 
 
 def test_bare_event_is_let_through_by_no_condition_on_what_it_lacks() -> None:
-    bare = event(sip=None, source=None, destination=None, related=None, siplogs__code=None, siplogs__failure=None, siplogs__class_=None)
+    bare = event(
+        sip=None,
+        source=None,
+        destination=None,
+        related=None,
+        siplogs__code=None,
+        siplogs__failure=None,
+        siplogs__class_=None,
+    )
     for wanted in (
         Filter(call_id="a"), Filter(codes=("4xx",)), Filter(sender="1001"), Filter(receiver="600"), Filter(user="1001"),
         Filter(ip="0.0.0.0/0"), Filter(failures=True),
@@ -154,7 +174,10 @@ def test_value_that_cannot_be_understood(wanted: Filter, named: str, remedy: str
 
 
 @settings(max_examples=200, deadline=None)
-@given(st.text(max_size=30), st.sampled_from(["ip", "since", "until", "match", "codes", "kinds", "call_id", "user", "sender"]))
+@given(
+    st.text(max_size=30),
+    st.sampled_from(["ip", "since", "until", "match", "codes", "kinds", "call_id", "user", "sender"]),
+)
 def test_any_value_is_understood_or_refused_with_one_line(text: str, name: str) -> None:
     wanted = Filter(**{name: (text,) if name in ("codes", "kinds") else text})  # type: ignore[arg-type]
     try:
@@ -165,6 +188,8 @@ def test_any_value_is_understood_or_refused_with_one_line(text: str, name: str) 
 
 def test_expression_that_takes_too_long_is_told() -> None:
     """The limit is a second an event; without it this expression would not end."""
-    slow = event(event=EventMeta(id="x", kind="event", category=["network"], type=["protocol"], original="a" * 5000 + "!"))
+    slow = event(
+        event=EventMeta(id="x", kind="event", category=["network"], type=["protocol"], original="a" * 5000 + "!")
+    )
     with pytest.raises(FilterError, match="took over .* write a simpler expression"):
         Filter(match="(a+)+$").check().accepts(slow)

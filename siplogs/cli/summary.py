@@ -72,9 +72,9 @@ def nothing_lines(tally: Tally, job: Job) -> Iterator[str]:
     if tally.products:
         for product in tally.products:
             switches = [pack.data.off for pack in packs.values() if pack.product == product and pack.data.off]
-            only = f", only {tally.events:,} other lines about SIP" if tally.events else ""
-            remedy = ", or ".join(switches)
-            yield f"no SIP messages in {lines} lines{only}: SIP logging seems to be off; switch it on with {remedy}"
+            yield f"no SIP messages in {lines} lines: SIP logging seems to be off; switch it on with " + ", or ".join(
+                switches
+            )
         return
     if not tally.accounting.read:
         return

@@ -41,7 +41,9 @@ def test_show(name: str) -> None:
 def test_show_of_no_pack() -> None:
     done = siplogs("patterns", "show", "asterisk-pjsib")
     assert (done.returncode, done.stdout) == (2, b"")
-    assert re.fullmatch(rb"siplogs: no pattern pack 'asterisk-pjsib'; there are asterisk-chan-sip, [^\n]+\n", done.stderr)
+    assert re.fullmatch(
+        rb"siplogs: no pattern pack 'asterisk-pjsib'; there are asterisk-chan-sip, [^\n]+\n", done.stderr
+    )
 
 
 def test_check() -> None:
@@ -88,7 +90,9 @@ def test_trial_on_a_log(pack: str, name: str, rules: dict[str, bytes]) -> None:
     done = siplogs("patterns", "test", pack, log(name))
     assert (done.returncode, done.stderr) == (0, b"")
     text = done.stdout.decode()
-    hits = {rule: int(count.replace(",", "")) for count, rule in re.findall(r"^ *([\d,]+)  ([\w-]+)$", text, re.MULTILINE)}
+    hits = {
+        rule: int(count.replace(",", "")) for count, rule in re.findall(r"^ *([\d,]+)  ([\w-]+)$", text, re.MULTILINE)
+    }
     assert hits.keys() == {rule.name for rule in shipped()[pack].rules}
     for rule, marker in rules.items():
         assert hits[rule] == len(re.findall(marker, recorded(f"{name}.log")))
@@ -126,7 +130,9 @@ def test_trial_of_a_file_of_ones_own(tmp_path: Path) -> None:
     assert done.stdout.decode().splitlines()[0].split() == ["3", "lost"]
 
 
-@pytest.mark.parametrize(("pack", "path"), [("asterisk-pjsip", "/nonexistent/full"), ("nothing.toml", "-"), ("asterisk-pjsib", "-")])
+@pytest.mark.parametrize(
+    ("pack", "path"), [("asterisk-pjsip", "/nonexistent/full"), ("nothing.toml", "-"), ("asterisk-pjsib", "-")]
+)
 def test_trial_of_what_is_not_there(pack: str, path: str) -> None:
     done = siplogs("patterns", "test", pack, path, data=b"x\n")
     assert done.returncode == 2

@@ -86,7 +86,9 @@ def test_call_id(name: str) -> None:
     assert messages("--call-id", whole[1:], name=name) == []
 
 
-@pytest.mark.parametrize(("name", "network"), [(PJSIP, "127.22.0.16/28"), (CHAN_SIP, "127.16.0.11"), (FREESWITCH, "127.0.0.8/29")])
+@pytest.mark.parametrize(
+    ("name", "network"), [(PJSIP, "127.22.0.16/28"), (CHAN_SIP, "127.16.0.11"), (FREESWITCH, "127.0.0.8/29")]
+)
 def test_ip(name: str, network: str) -> None:
     """Both ends are looked at; the far one is in the truth, the own one is outside these networks."""
     wanted = ip_network(network)
@@ -112,7 +114,9 @@ def test_since_and_until() -> None:
 def test_since_relative_to_now(tmp_path: Path) -> None:
     now = datetime.now(UTC)
     lines = b"".join(
-        AFTER["asterisk"].replace(b"Nov 21 02:17:09", f"{datetime.fromtimestamp(now.timestamp() - age, UTC):%Y-%m-%d %H:%M:%S}".encode())
+        AFTER["asterisk"].replace(
+            b"Nov 21 02:17:09", f"{datetime.fromtimestamp(now.timestamp() - age, UTC):%Y-%m-%d %H:%M:%S}".encode()
+        )
         for age in (200_000, 10_000, 4_000, 600, 5)
     )
     path = tmp_path / "full"
@@ -127,7 +131,9 @@ def test_kinds() -> None:
     assert everything["security"] == text.count(b'SecurityEvent="')
     assert everything["message"] == len(truth(PJSIP))
     for kind in ("security", "notice,registration"):
-        found = Counter(document["siplogs"]["kind"] for document in documents(siplogs("scan", "--kind", kind, log(PJSIP))))
+        found = Counter(
+            document["siplogs"]["kind"] for document in documents(siplogs("scan", "--kind", kind, log(PJSIP)))
+        )
         assert found == {name: everything[name] for name in kind.split(",") if everything[name]}
 
 
@@ -176,14 +182,19 @@ def test_match_that_takes_too_long(tmp_path: Path) -> None:
     path.write_bytes(pjsip(message(b"", b"X: " + b"a" * 3000 + b"!")))
     done = siplogs("scan", "--match", "(a+)+$", str(path))
     assert done.returncode == 2
-    assert re.fullmatch(rb"siplogs: --match '\(a\+\)\+\$': took over 1 s [^\n]* write a simpler expression\n", done.stderr)
+    assert re.fullmatch(
+        rb"siplogs: --match '\(a\+\)\+\$': took over 1 s [^\n]* write a simpler expression\n", done.stderr
+    )
 
 
 @pytest.mark.parametrize(
     ("arguments", "expected"),
     [
         (["--code", "99"], "siplogs: --code 99: give codes from 100 to 699 or classes such as 4xx"),
-        (["--kind", "mesage"], "siplogs: --kind mesage: no such kind; use one of message, notice, registration, security"),
+        (
+            ["--kind", "mesage"],
+            "siplogs: --kind mesage: no such kind; use one of message, notice, registration, security",
+        ),
         (["--ip", "192.0.2.300"], "siplogs: --ip 192.0.2.300: no address or network; write 192.0.2.7 or 192.0.2.0/24"),
         (["--since", "whenever"], "siplogs: 'whenever' is no time; write '2026-11-21 02:00', '02:00' or '2h ago'"),
         (["--match", "["], "siplogs: --match '['"),
@@ -293,7 +304,10 @@ def test_compressed_logs_and_standard_input(pack: Any, tmp_path: Path) -> None:
 
 def test_folder_and_rotated_set_are_read_oldest_first() -> None:
     folder = Path(log(PJSIP)).parent / "asterisk22-pjsip-rotate-sequential"
-    times = [document["@timestamp"] for document in documents(siplogs("scan", "--kind", "message", "--timezone", "UTC", str(folder)))]
+    times = [
+        document["@timestamp"]
+        for document in documents(siplogs("scan", "--kind", "message", "--timezone", "UTC", str(folder)))
+    ]
     assert times == sorted(times)
     assert len(times) > 300
 
@@ -345,11 +359,16 @@ def test_file_that_no_pack_knows_is_shown_by_its_first_lines_without_secrets(tmp
     assert "\x1b" not in said
 
 
-@pytest.mark.parametrize("name", [PJSIP, CHAN_SIP, "freeswitch/freeswitch-1.10-siptrace-bad", "asterisk/asterisk22-pjsip-long"])
+@pytest.mark.parametrize(
+    "name", [PJSIP, CHAN_SIP, "freeswitch/freeswitch-1.10-siptrace-bad", "asterisk/asterisk22-pjsip-long"]
+)
 def test_stats_add_up(name: str) -> None:
     done = siplogs("scan", "--stats", "--code", "4xx", log(name))
     said = done.stderr.decode()
-    figures = {label: int(number.replace(",", "")) for label, number in re.findall(r"^(read|in records|skipped|events) +([\d,]+) ", said, re.MULTILINE)}
+    figures = {
+        label: int(number.replace(",", ""))
+        for label, number in re.findall(r"^(read|in records|skipped|events) +([\d,]+) ", said, re.MULTILINE)
+    }
     rules = [int(number.replace(",", "")) for number in re.findall(r"^  [\w/-]+ +([\d,]+)$", said, re.MULTILINE)]
     assert figures["read"] == len(recorded(f"{name}.log")) == figures["in records"] + figures["skipped"]
     assert sum(rules) >= figures["events"] == len(documents(siplogs("scan", log(name))))
