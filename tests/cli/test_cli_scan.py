@@ -4,6 +4,7 @@ import bz2
 import csv
 import gzip
 import io
+import itertools
 import json
 import os
 import re
@@ -98,7 +99,7 @@ def test_ip(name: str, network: str) -> None:
 
 def test_since_and_until() -> None:
     rows = sorted(row["time"] for row in truth(FREESWITCH))
-    gaps = [(later - sooner, sooner, later) for sooner, later in zip(rows[50:-50], rows[51:-49], strict=True)]
+    gaps = [(later - sooner, sooner, later) for sooner, later in itertools.pairwise(rows)]
     _, sooner, later = max(gaps)
     middle = datetime.fromtimestamp((sooner + later) / 2, UTC)
     text = middle.strftime("%Y-%m-%d %H:%M:%S.%f")

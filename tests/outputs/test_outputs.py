@@ -247,7 +247,7 @@ def test_json_is_an_array_of_the_same_documents() -> None:
 def test_no_secret_of_a_message_comes_out_in_any_format(form: str, writer: str, data: st.DataObject) -> None:
     product, write = WRITERS[writer]
     holders = data.draw(st.lists(st.sampled_from(HOLDERS), min_size=1, max_size=3))
-    headers = [filled(holder) for holder in holders if not holder[1:2] == b"="]
+    headers = [filled(holder) for holder in holders if holder[1:2] != b"="]
     body = b"\r\n".join([b"v=0", *[filled(holder) for holder in holders if holder[1:2] == b"="], b""])
     start = data.draw(
         st.sampled_from([b"INVITE sip:600:%s@192.0.2.1 SIP/2.0", b"SIP/2.0 401 Unauthorized", b"SIP/2.0 200 %s"])
