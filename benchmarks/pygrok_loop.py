@@ -6,7 +6,7 @@ header lines; the fields are taken out and counted. Nothing is assembled, and no
 
 import sys
 
-from pygrok import Grok  # type: ignore[import-untyped]
+from pygrok import Grok
 
 _ENTRY = r"\[%{DATA:time}\] %{WORD:level}\[%{INT:thread}\](?:\[%{NOTSPACE:call}\])? %{NOTSPACE:source}:"
 _HEADER = r"%{SIPNAME:header}\s*:\s*%{GREEDYDATA:value}"
