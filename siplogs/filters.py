@@ -12,6 +12,7 @@ from dateutil import parser as dateutil_parser
 from dateutil import tz
 from msgspec import Struct
 
+from siplogs.enrich.clock import zone_named
 from siplogs.errors import FilterError
 from siplogs.model import Event, Party
 
@@ -46,7 +47,9 @@ class Filter(Struct, frozen=True, dict=True):
 
     @cached_property
     def _predicates(self) -> list[Predicate]:
-        zone = tz.gettz(self.timezone) if self.timezone else tz.tzlocal()
+        zone = zone_named(self.timezone) if self.timezone else tz.tzlocal()
+        if zone is None:
+            raise FilterError(f"no time zone {self.timezone!r}; give a name such as Europe/Madrid or an offset +02:00")
         makers: tuple[tuple[bool, Callable[[], Predicate]], ...] = (
             (self.failures, lambda: _is_failure),
             (bool(self.kinds), lambda: _of_kind(self.kinds)),

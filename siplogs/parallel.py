@@ -119,14 +119,14 @@ def _stack(pack: str, pbx: str) -> str:
 
 
 def read_part(part: Part, job: Job, on_bytes: Callable[[int], None] | None = None) -> Iterator[Chunk]:
-    """Read one part in this process; yields rendered chunks of about a megabyte, the last with the tally."""
+    """Read one part in this process: chunks of about a megabyte (a stream's at once), the last with the tally."""
     reading, tally, renderer = (
         Reading(part, job.options, on_bytes),
         Tally(),
         make_renderer(job.format, job.color, job.width),
     )
     pieces: list[bytes] = []
-    size = 0
+    size, enough = 0, _CHUNK_BYTES if part.source.size is not None else 1
     for event in reading:
         tally.events += 1
         tally.messages += event.siplogs.kind == "message"
@@ -135,7 +135,7 @@ def read_part(part: Part, job: Job, on_bytes: Callable[[int], None] | None = Non
             piece = renderer.event(event)
             pieces.append(piece)
             size += len(piece)
-            if size >= _CHUNK_BYTES:
+            if size >= enough:
                 yield Chunk(b"".join(pieces))
                 pieces, size = [], 0
     tally.accounting.add(reading.accounting)

@@ -145,7 +145,7 @@ class Reading:
 
     def _builder(self, source: Source) -> EventBuilder:
         return EventBuilder(
-            path=source.path,
+            path=source.path.encode("utf-8", "surrogateescape").decode("utf-8", "replace"),
             identity=source.identity(),
             clock=Clock(self._engine.zone, source.modified),
             explain=self._engine.knowledge.explanation,

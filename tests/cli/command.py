@@ -33,8 +33,15 @@ def siplogs(*arguments: str, data: bytes = b"", **more: str) -> "subprocess.Comp
 def started(*arguments: str, **options: Any) -> "subprocess.Popen[bytes]":
     """Start a command in a process group of its own."""
     pipe = subprocess.PIPE
-    defaults = {"stdin": pipe, "stdout": pipe, "stderr": pipe, "env": environment(), "start_new_session": True}
-    return subprocess.Popen([*COMMAND, *arguments], **(defaults | options))
+    defaults: dict[str, Any] = {
+        "stdin": pipe,
+        "stdout": pipe,
+        "stderr": pipe,
+        "env": environment(),
+        "start_new_session": True,
+    }
+    process: subprocess.Popen[bytes] = subprocess.Popen([*COMMAND, *arguments], **(defaults | options))
+    return process
 
 
 def group_has_ended(process: "subprocess.Popen[bytes]") -> bool:
@@ -83,3 +90,12 @@ def unpacked(name: str, folder: Path) -> Path:
     path = folder / f"{Path(name).name}.log"
     path.write_bytes(lzma.decompress((CORPUS / f"{name}.log.xz").read_bytes()))
     return path
+
+
+def without(document: dict[str, Any]) -> dict[str, Any]:
+    """A document without the moment of reading."""
+    return document | {"event": {name: value for name, value in document["event"].items() if name != "created"}}
+
+
+def same(one: list[dict[str, Any]], other: list[dict[str, Any]]) -> bool:
+    return [without(document) for document in one] == [without(document) for document in other]

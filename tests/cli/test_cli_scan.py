@@ -4,7 +4,6 @@ import bz2
 import csv
 import gzip
 import io
-import itertools
 import json
 import os
 import re
@@ -12,8 +11,6 @@ import signal
 import threading
 from collections import Counter
 from contextlib import suppress
-from datetime import UTC, datetime
-from ipaddress import ip_address, ip_network
 from pathlib import Path
 from typing import Any
 
@@ -26,205 +23,23 @@ from tests.cli.command import (
     group_has_ended,
     log,
     on_a_terminal,
+    same,
     siplogs,
     started,
-    truth,
     unpacked,
 )
 from tests.packs.recorded import recorded
 from tests.packs.writers import AFTER, BEFORE, message, pjsip
 
-PJSIP, CHAN_SIP = "asterisk/asterisk22-pjsip-codes", "asterisk/asterisk16-chan_sip-codes"
+PJSIP = "asterisk/asterisk22-pjsip-codes"
+SMALL = "asterisk/asterisk22-pjsip-default"
 FREESWITCH = "freeswitch/freeswitch-1.10-siptrace-codes"
 LARGE = "freeswitch/freeswitch-1.10-siptrace-load-large"
-NAMES = [PJSIP, CHAN_SIP, FREESWITCH]
 ESCAPE = b"\x1b["
-
-
-def messages(*arguments: str, name: str) -> list[dict[str, Any]]:
-    done = siplogs("scan", "--kind", "message", "--timezone", "UTC", *arguments, log(name))
-    assert done.stderr == b""
-    assert done.returncode == (0 if done.stdout else 1)
-    return documents(done)
-
-
-def peer(row: dict[str, Any]) -> str:
-    """The address of the far side in a row of a truth file."""
-    inbound = row.get("direction", row.get("dir")) in ("in", "recv")
-    return str(row["src"] if inbound else row["dst"]).rpartition(":")[0].strip("[]")
-
-
-@pytest.mark.parametrize("name", NAMES)
-def test_code(name: str) -> None:
-    codes = Counter(row["code"] for row in truth(name) if row["code"])
-    found = messages("--code", "486", name=name)
-    assert len(found) == codes[486] > 0
-    assert {document["sip"]["code"] for document in found} == {"486"}
-
-    found = messages("--code", "404, 5xx,6XX", name=name)
-    expected = {code: count for code, count in codes.items() if code == 404 or code >= 500}
-    assert Counter(document["siplogs"]["code"] for document in found) == expected
-
-
-@pytest.mark.parametrize("name", NAMES)
-def test_method(name: str) -> None:
-    """A response has the method of its CSeq."""
-    rows = [row["cseq"].split()[-1] for row in truth(name)]
-    found = messages("--method", "bye,CANCEL", name=name)
-    assert Counter(document["sip"]["cseq"]["method"] for document in found) == {
-        method: rows.count(method) for method in ("BYE", "CANCEL")
-    }
-
-
-@pytest.mark.parametrize("name", NAMES)
-def test_call_id(name: str) -> None:
-    rows = truth(name)
-    whole = next(row["call_id"] for row in rows if row["code"] == 486)
-    for wanted in (whole, whole[:6]):
-        found = messages("--call-id", wanted, name=name)
-        expected = Counter(row["call_id"] for row in rows if row["call_id"].startswith(wanted))
-        assert Counter(document["sip"]["call_id"] for document in found) == expected
-    assert messages("--call-id", whole[1:], name=name) == []
-
-
-@pytest.mark.parametrize(
-    ("name", "network"), [(PJSIP, "127.22.0.16/28"), (CHAN_SIP, "127.16.0.11"), (FREESWITCH, "127.0.0.8/29")]
-)
-def test_ip(name: str, network: str) -> None:
-    """Both ends are looked at; the far one is in the truth, the own one is outside these networks."""
-    wanted = ip_network(network)
-    expected = sum(ip_address(peer(row)) in wanted for row in truth(name))
-    assert len(messages("--ip", network, name=name)) == expected > 0
-
-
-def test_since_and_until() -> None:
-    rows = sorted(row["time"] for row in truth(FREESWITCH))
-    gaps = [(later - sooner, sooner, later) for sooner, later in itertools.pairwise(rows)]
-    _, sooner, later = max(gaps)
-    middle = datetime.fromtimestamp((sooner + later) / 2, UTC)
-    text = middle.strftime("%Y-%m-%d %H:%M:%S.%f")
-    before = messages("--until", text, name=FREESWITCH)
-    after = messages("--since", text, name=FREESWITCH)
-    assert len(before) == sum(time <= sooner for time in rows)
-    assert len(after) == sum(time >= later for time in rows)
-    assert messages("--since", text, "--until", text, name=FREESWITCH) == []
-    madrid = siplogs("scan", "--kind", "message", "--timezone", "Europe/Madrid", "--until", text, log(FREESWITCH))
-    assert len(documents(madrid)) == len(before)
-
-
-def test_since_relative_to_now(tmp_path: Path) -> None:
-    now = datetime.now(UTC)
-    lines = b"".join(
-        AFTER["asterisk"].replace(
-            b"Nov 21 02:17:09", f"{datetime.fromtimestamp(now.timestamp() - age, UTC):%Y-%m-%d %H:%M:%S}".encode()
-        )
-        for age in (200_000, 10_000, 4_000, 600, 5)
-    )
-    path = tmp_path / "full"
-    path.write_bytes(lines)
-    for since, count in (("1h ago", 2), ("2h ago", 3), ("3 days ago", 5), ("60s", 1)):
-        assert len(documents(siplogs("scan", "--timezone", "UTC", "--since", since, str(path)))) == count
-
-
-def test_kinds() -> None:
-    text = recorded(f"{PJSIP}.log")
-    everything = Counter(document["siplogs"]["kind"] for document in documents(siplogs("scan", log(PJSIP))))
-    assert everything["security"] == text.count(b'SecurityEvent="')
-    assert everything["message"] == len(truth(PJSIP))
-    for kind in ("security", "notice,registration"):
-        found = Counter(
-            document["siplogs"]["kind"] for document in documents(siplogs("scan", "--kind", kind, log(PJSIP)))
-        )
-        assert found == {name: everything[name] for name in kind.split(",") if everything[name]}
-
-
-def test_failures() -> None:
-    """Challenges and cancelled calls are none; what the far side or the PBX refused is."""
-    found = messages("--failures", name=PJSIP)
-    codes = Counter(row["code"] for row in truth(PJSIP) if row["code"])
-    shown = Counter(document["siplogs"]["code"] for document in found)
-    assert all(document["siplogs"]["failure"] for document in found)
-    assert not {100, 180, 183, 200, 202, 401, 407, 487} & shown.keys()
-    for code in (403, 404, 486, 488, 500, 503, 603):
-        assert shown[code] == codes[code]
-
-
-def test_parties() -> None:
-    everything = messages(name=PJSIP)
-    for option, side in (("--from", "from"), ("--to", "to")):
-        expected = [one for one in everything if one["sip"].get(side, {}).get("uri", {}).get("username") == "1001"]
-        assert messages(option, "1001", name=PJSIP) == [without(one) for one in expected] or same(messages(option, "1001", name=PJSIP), expected)  # fmt: skip
-        assert expected
-    named = [one for one in everything if "1001" in one["related"].get("user", [])]
-    assert same(messages("--user", "1001", name=PJSIP), named)
-
-
-def without(document: dict[str, Any]) -> dict[str, Any]:
-    """A document without the moment of reading."""
-    return document | {"event": {name: value for name, value in document["event"].items() if name != "created"}}
-
-
-def same(one: list[dict[str, Any]], other: list[dict[str, Any]]) -> bool:
-    return [without(document) for document in one] == [without(document) for document in other]
-
-
-def test_match() -> None:
-    text = recorded(f"{PJSIP}.log")
-    found = messages("--match", r"(?i)^user-agent: SIPp", name=PJSIP)
-    assert found == [] or all("SIPp" in document["event"]["original"] for document in found)
-    found = messages("--match", r"Reason: .*cause=21", name=PJSIP)
-    assert len(found) == len(re.findall(rb"\nReason: [^\n]*cause=21", text))
-    table = siplogs("scan", "--format", "csv", "--kind", "message", "--match", r"Reason: .*cause=21", log(PJSIP))
-    assert table.stdout.count(b"\r\n") == len(found) + bool(found)
-
-
-def test_match_that_takes_too_long(tmp_path: Path) -> None:
-    path = tmp_path / "full"
-    path.write_bytes(pjsip(message(b"", b"X: " + b"a" * 3000 + b"!")))
-    done = siplogs("scan", "--match", "(a+)+$", str(path))
-    assert done.returncode == 2
-    assert re.fullmatch(
-        rb"siplogs: --match '\(a\+\)\+\$': took over 1 s [^\n]* write a simpler expression\n", done.stderr
-    )
-
-
-@pytest.mark.parametrize(
-    ("arguments", "expected"),
-    [
-        (["--code", "99"], "siplogs: --code 99: give codes from 100 to 699 or classes such as 4xx"),
-        (
-            ["--kind", "mesage"],
-            "siplogs: --kind mesage: no such kind; use one of message, notice, registration, security",
-        ),
-        (["--ip", "192.0.2.300"], "siplogs: --ip 192.0.2.300: no address or network; write 192.0.2.7 or 192.0.2.0/24"),
-        (["--since", "whenever"], "siplogs: 'whenever' is no time; write '2026-11-21 02:00', '02:00' or '2h ago'"),
-        (["--match", "["], "siplogs: --match '['"),
-        (["--format", "xml"], "siplogs: --format xml: no such format; use one of table, ndjson, json, csv"),
-        (["--color", "maybe"], "siplogs: --color maybe: use auto, always or never"),
-        (["--timezone", "Europe/Nowhere"], "siplogs: no time zone 'Europe/Nowhere'; give a name such as Europe/Madrid"),
-        (["--timezone", "../etc/passwd"], "siplogs: no time zone"),
-        (["--pack", "asterisk-pjsib"], "siplogs: no pattern pack 'asterisk-pjsib'; there are asterisk-chan-sip, "),
-    ],
-)
-def test_bad_value_is_told_in_one_line_with_its_remedy(arguments: list[str], expected: str) -> None:
-    done = siplogs("scan", *arguments, log(PJSIP))
-    assert (done.returncode, done.stdout) == (2, b"")
-    assert done.stderr.decode().startswith(expected)
-    assert done.stderr.count(b"\n") == 1
-
-
-@pytest.mark.parametrize("arguments", [["--bogus"], ["--jobs", "-1"], ["--jobs", "many"], ["--code"]])
-def test_wrong_usage(arguments: list[str]) -> None:
-    done = siplogs("scan", *arguments)
-    assert done.returncode == 2
-    assert b"Traceback" not in done.stderr
-    assert b"-h" in done.stderr
 
 
 def test_exit_codes(tmp_path: Path) -> None:
     """Like grep's: 0 found, 1 nothing matched, 2 trouble, also when the rest was read."""
-    assert siplogs("scan", log(FREESWITCH)).returncode == 0
-    assert siplogs("scan", "--call-id", "nobody", log(FREESWITCH)).returncode == 1
     missing = siplogs("scan", log(FREESWITCH), str(tmp_path / "missing"))
     assert missing.returncode == 2
     assert missing.stdout.count(b"\n") > 100
@@ -243,7 +58,7 @@ def test_exit_codes(tmp_path: Path) -> None:
 
 
 def test_formats_show_the_same_events() -> None:
-    arguments = ["scan", "--timezone", "UTC", "--code", "4xx", log(PJSIP)]
+    arguments = ["scan", "--timezone", "UTC", "--code", "4xx", log(SMALL)]
     lines = documents(siplogs(*arguments))
     array = json.loads(siplogs(*arguments, "--format", "json").stdout)
     rows = list(csv.DictReader(io.StringIO(siplogs(*arguments, "--format", "csv").stdout.decode(), newline="")))
@@ -260,8 +75,8 @@ def test_formats_show_the_same_events() -> None:
 
 
 def test_default_format_in_a_pipe_is_ndjson_and_on_a_terminal_a_table() -> None:
-    assert json.loads(siplogs("scan", "--code", "486", log(PJSIP)).stdout.splitlines()[0])["siplogs"]["code"] == 486
-    shown = on_a_terminal("scan", "--code", "486", "--timezone", "UTC", log(PJSIP))
+    assert json.loads(siplogs("scan", "--code", "486", log(SMALL)).stdout.splitlines()[0])["siplogs"]["code"] == 486
+    shown = on_a_terminal("scan", "--code", "486", "--timezone", "UTC", log(SMALL))
     plain = re.sub(r"\x1b\[\d+m", "", shown)
     assert plain.startswith("Time (UTC)")
     assert "486 Busy Here" in plain
@@ -280,7 +95,7 @@ def test_nothing_found(form: str) -> None:
 
 
 def test_colour() -> None:
-    wanted = ["scan", "--format", "table", "--code", "486", log(PJSIP)]
+    wanted = ["scan", "--format", "table", "--code", "486", log(SMALL)]
     assert ESCAPE not in siplogs(*wanted).stdout
     assert ESCAPE in siplogs(*wanted, "--color", "always").stdout
     assert ESCAPE in siplogs(*wanted, "--color", "always", NO_COLOR="1").stdout
@@ -292,15 +107,15 @@ def test_colour() -> None:
 
 @pytest.mark.parametrize("pack", [gzip.compress, bz2.compress, zstandard.ZstdCompressor().compress])
 def test_compressed_logs_and_standard_input(pack: Any, tmp_path: Path) -> None:
-    text = recorded(f"{FREESWITCH}.log")
+    text = recorded(f"{SMALL}.log")
     expected = siplogs("scan", "--format", "csv", "--timezone", "UTC", "-", data=text)
     packed = siplogs("scan", "--format", "csv", "--timezone", "UTC", "-", data=pack(text))
     assert packed.stdout == expected.stdout
-    assert expected.stdout.count(b"\r\n") > 500
-    path = tmp_path / "freeswitch.log.1"
+    assert expected.stdout.count(b"\r\n") > 100
+    path = tmp_path / "full.1"
     path.write_bytes(pack(text))
     of_file = siplogs("scan", "--format", "csv", "--timezone", "UTC", str(path))
-    assert of_file.stdout.replace(str(path).encode(), b"-") == expected.stdout
+    assert of_file.stdout.replace(str(path).encode(), b"'-") == expected.stdout
 
 
 def test_folder_and_rotated_set_are_read_oldest_first() -> None:
@@ -339,8 +154,6 @@ def test_log_without_messages_tells_the_switch(name: str, switch: str) -> None:
     assert switch in done.stderr.decode()
     assert done.returncode == 0
     assert all(document["siplogs"]["kind"] != "message" for document in documents(done))
-    filtered = siplogs("scan", "--code", "486", log(PJSIP))
-    assert b"logging seems to be off" not in filtered.stderr
 
 
 def test_file_that_no_pack_knows_is_shown_by_its_first_lines_without_secrets(tmp_path: Path) -> None:
@@ -350,7 +163,7 @@ def test_file_that_no_pack_knows_is_shown_by_its_first_lines_without_secrets(tmp
     done = siplogs("scan", str(path))
     said = done.stderr.decode()
     assert done.returncode == 1
-    assert "no SIP messages in 101 lines, and no pattern pack fits" in said
+    assert "no SIP messages in 151 lines, and no pattern pack fits" in said
     assert "tried asterisk-chan-sip, asterisk-notices, asterisk-pjsip" in said
     assert "first line\n" in said
     assert "[redacted]" in said
@@ -360,9 +173,7 @@ def test_file_that_no_pack_knows_is_shown_by_its_first_lines_without_secrets(tmp
     assert "\x1b" not in said
 
 
-@pytest.mark.parametrize(
-    "name", [PJSIP, CHAN_SIP, "freeswitch/freeswitch-1.10-siptrace-bad", "asterisk/asterisk22-pjsip-long"]
-)
+@pytest.mark.parametrize("name", ["freeswitch/freeswitch-1.10-siptrace-bad", "asterisk/asterisk22-pjsip-long"])
 def test_stats_add_up(name: str) -> None:
     done = siplogs("scan", "--stats", "--code", "4xx", log(name))
     said = done.stderr.decode()
@@ -372,9 +183,10 @@ def test_stats_add_up(name: str) -> None:
     }
     rules = [int(number.replace(",", "")) for number in re.findall(r"^  [\w/-]+ +([\d,]+)$", said, re.MULTILINE)]
     assert figures["read"] == len(recorded(f"{name}.log")) == figures["in records"] + figures["skipped"]
-    assert sum(rules) >= figures["events"] == len(documents(siplogs("scan", log(name))))
+    everything = documents(siplogs("scan", log(name)))
+    assert sum(rules) >= figures["events"] == len(everything)
     assert f"found, {done.stdout.count(bytes([10])):,} shown" in said
-    truncated = sum(document["siplogs"].get("truncated", False) for document in documents(siplogs("scan", log(name))))
+    truncated = sum(document["siplogs"].get("truncated", False) for document in everything)
     counted = re.search(r"^truncated +([\d,]+) ", said, re.MULTILINE)
     assert (int(counted[1]) if counted else 0) == truncated
 
@@ -464,10 +276,11 @@ def test_ctrl_c_while_waiting_for_standard_input() -> None:
     process = started("scan", "-", "--format", "ndjson")
     assert process.stdin is not None
     assert process.stdout is not None
-    log_text = recorded(f"{FREESWITCH}.log")
-    process.stdin.write(log_text * 4)
+    text = recorded(f"{FREESWITCH}.log")
+    process.stdin.write(text[:60_000])
     process.stdin.flush()
-    assert process.stdout.readline()
+    for _ in range(10):
+        assert process.stdout.readline()
     process.send_signal(signal.SIGINT)
     _, said = process.communicate(timeout=60)
     assert said == b""

@@ -90,6 +90,21 @@ def test_lines_of_a_body_never_become_records(writer: str, data: st.DataObject) 
 
 
 @pytest.mark.parametrize("forged", FORGED["asterisk"][:2])
+@pytest.mark.parametrize("lines", [0, 1, 7])
+@pytest.mark.parametrize("end", [b"\r\n", b"\n"])
+def test_forged_counts_do_not_let_a_body_out_of_chan_sips_message(forged: bytes, lines: int, end: bytes) -> None:
+    """A body may hold a terminator and, after it, the very line by which chan_sip tells how long the body is."""
+    counts = b"[Nov 21 02:17:08] VERBOSE[1] chan_sip.c: --- (7 headers %d lines) ---" % lines
+    body = end.join([*[b"text"] * lines, b"<------------->", counts, forged, b"text", b""])
+    log = BEFORE["asterisk"] + chan_sip_received(message(body)) + AFTER["asterisk"]
+
+    records, _ = scanned(log)
+
+    assert len(records) == 3
+    assert forged in (only(records).payload or b"")
+
+
+@pytest.mark.parametrize("forged", FORGED["asterisk"][:2])
 @pytest.mark.parametrize("feeds", [0, 20, 400])
 def test_bare_line_feeds_do_not_let_a_body_out_of_chan_sips_message(forged: bytes, feeds: int) -> None:
     """The log has lost the CRs: text that never had any must not pass for more bytes than it is."""
