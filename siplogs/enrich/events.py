@@ -312,11 +312,11 @@ class EventBuilder:
         )
 
     def _line_event(self, record: Record) -> Event:
-        known, moment, fields = self._prepare(record), self._moment(record), record.fields
-        mark = crc32(record.raw)
+        moment, mark = self._moment(record), crc32(record.raw)
         raw = redact(record.raw) if record.marked else record.raw
         if raw is not record.raw:
-            fields = {name: redact_value(name, value) for name, value in fields.items()}
+            record.fields = {name: redact_value(name, value) for name, value in record.fields.items()}
+        known, fields = self._prepare(record), record.fields
         code = fields.get("code", b"")
         number = int(code) if code.isdigit() and len(code) == 3 else 0
         method = text(fields.get("method", b""))

@@ -16,7 +16,6 @@ STRIPPED_AT_MOST: Final = 64
 SEARCHED: Final = 262_144
 
 _NEWLINE: Final = 10
-_MOST_DOUBTFUL: Final = 65_536
 
 _LENGTH: Final = re.compile(rb"\n(?:Content-Length|l)[ \t]*:[ \t]*(\d{1,9})[ \t]*\r?\n", re.IGNORECASE)
 
@@ -219,7 +218,8 @@ def _by_terminator(rule: Rule, window: Window, start: int) -> Frame | None:
     an earlier one may be text of the body.
     """
     data, stop = window.data, min(len(window.data), start + window.largest)
-    best, latest, fallback = None, stop, None
+    best = confirmed = fallback = None
+    latest = stop
     position = _find_line(data, rule.terminator, start, stop)
     while 0 <= position <= latest:
         after = position + len(rule.terminator) + 1
@@ -227,34 +227,30 @@ def _by_terminator(rule: Rule, window: Window, start: int) -> Frame | None:
             return None
         cut = _cut_before(rule, data, window.entry, position)
         if cut is not None:
-            return Frame(cut, start, cut, "cut-entry")
+            return confirmed or Frame(cut, start, cut, "cut-entry")
         if _entry_at(rule, data, after) or rule.data.bare:
-            overrun = _overrun(rule, data, start, position) if best is None else None
+            overrun = _overrun(rule, data, start, position) if best is confirmed is None else None
             if overrun is not None:
                 return overrun
-            found, last = _closed_at(rule, data, start, position)
-            fallback = fallback or found._replace(doubtful=0)
-            if last > 0:
-                best, latest = found, last
+            found = _closed_at(data, start, position, after)
+            fallback = fallback or found
+            length, counted = _body_length(data, start, position), _is_confirmed(rule, data, start, position, after)
+            if length.at_most >= length.claimed and (counted or confirmed is None):
+                best, latest = found, position + max(0, length.claimed - length.at_least)
+            elif counted and confirmed is None:
+                doubtful = min(length.claimed - length.at_least, window.largest)
+                confirmed, latest = found._replace(doubtful=position + doubtful), min(stop, position + doubtful)
         position = _find_line(data, rule.terminator, position + 1, stop)
-    if best is None:
+    chosen = best or confirmed
+    if chosen is None:
         return _unterminated(rule, window, start, stop, fallback)
-    return None if _short_of(window, latest) else best
+    return None if _short_of(window, latest) else chosen
 
 
-def _closed_at(rule: Rule, data: bytes, start: int, position: int) -> tuple[Frame, int]:
-    """Frame a message that the closing line at `position` ends, and say up to where a later one could be right.
-
-    0 says that this one cannot be right: the body would be shorter than Content-Length says.
-    """
-    after = position + len(rule.terminator) + 1
-    frame = Frame(after, start, max(start, position - (data[position - 3 : position] == b"\r\n\n")))
-    length = _body_length(data, start, position)
-    if length.at_most >= length.claimed:
-        return frame, position + max(0, length.claimed - length.at_least)
-    if _is_confirmed(rule, data, start, position, after):
-        return frame._replace(doubtful=position + min(length.claimed, _MOST_DOUBTFUL)), position
-    return frame, 0
+def _closed_at(data: bytes, start: int, position: int, after: int) -> Frame:
+    """Frame a message that the closing line at `position` ends; a line feed that the logger added is not its own."""
+    added = data[position - 3 : position] == b"\r\n\n"
+    return Frame(after, start, max(start, position - added))
 
 
 def _overrun(rule: Rule, data: bytes, start: int, position: int) -> Frame | None:
