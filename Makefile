@@ -1,12 +1,14 @@
 # make demo       scan a recorded log and see what failed, why, and what to change
 # make test       everything: style, types, tests, with a real Elasticsearch
-# make benchmark  speed and memory beside public tools, into docs/benchmarks.md
+# make benchmark  speed and memory beside public tools (make benchmark-tools), into docs/benchmarks.md
+# make golden     rewrite the reviewed documents and differences of the corpus; read the diff
+# make docs       rewrite what is generated from the model
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 ES_VERSION ?= $(or $(SIPLOGS_TEST_ELASTICSEARCH_VERSION),9.4.3)
 
-.PHONY: demo test install lint types unit elasticsearch packages benchmark benchmark-tools corpus docs clean
+.PHONY: demo test install lint types unit elasticsearch packages benchmark benchmark-tools golden docs clean
 
 demo: $(VENV)/.installed
 	@$(BIN)/siplogs scan --format table --failures --timezone UTC --jobs 1 examples/demo-asterisk-full.xz | tail -n 60
@@ -42,12 +44,21 @@ packages:
 elasticsearch: packages
 	ES_VERSION=$(ES_VERSION) tools/elasticsearch/start-elasticsearch install
 
+benchmark-tools: $(VENV)/.installed
+	apt-get install -y ripgrep lnav
+	$(BIN)/pip install --quiet --disable-pip-version-check --editable '.[benchmark]'
+	cargo install --root benchmarks/.tools --locked --version 0.17.1 --features cli freeswitch-log-parser
+
 benchmark: $(VENV)/.installed
 	$(BIN)/pip install --quiet --disable-pip-version-check --editable '.[benchmark]'
 	$(BIN)/python -m benchmarks --write
 
 docs: $(VENV)/.installed
 	$(BIN)/python -m siplogs.outputs.schema docs
+
+golden: $(VENV)/.installed-test
+	$(BIN)/python -m tests.corpus.test_golden
+	$(BIN)/python -m tests.corpus.test_truth
 
 clean:
 	rm -rf $(VENV) build dist .elasticsearch .cache .pytest_cache .mypy_cache .ruff_cache

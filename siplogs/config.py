@@ -74,6 +74,14 @@ class DeliverySettings(Struct, frozen=True):
     batch_bytes: Count = 5_000_000
 
 
+class CapSettings(Struct, frozen=True):
+    """How much of one hostile message is read: its bytes, its header lines, the bytes of one of them."""
+
+    message_bytes: Count = 262_144
+    header_count: Count = 256
+    header_bytes: Count = 8192
+
+
 class Settings(Struct, frozen=True):
     """All settings. `warnings` are sentences that the command has to print."""
 
@@ -83,6 +91,7 @@ class Settings(Struct, frozen=True):
     elasticsearch: ElasticsearchSettings = field(default_factory=ElasticsearchSettings)
     kibana: KibanaSettings = field(default_factory=KibanaSettings)
     delivery: DeliverySettings = field(default_factory=DeliverySettings)
+    caps: CapSettings = field(default_factory=CapSettings)
     warnings: tuple[str, ...] = ()
 
 

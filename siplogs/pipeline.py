@@ -25,10 +25,12 @@ from siplogs.packs import (
     Scanner,
     load_packs,
     recognise_products,
+    require_proof,
     unwrap,
 )
 from siplogs.packs.scanner import LARGEST_MESSAGE
 from siplogs.resources import data_folder
+from siplogs.sip import DEFAULT_LIMITS, Limits
 from siplogs.sources import Source
 
 HEAD: Final = 1_048_576
@@ -36,7 +38,10 @@ BLOCK: Final = 524_288
 
 
 class ReadOptions(Struct, frozen=True):
-    """How logs are read. `packs` forces pattern packs; `timezone` is the zone of times without one ("": the host's)."""
+    """How logs are read. `packs` forces pattern packs; `timezone` is the zone of times without one ("": the host's).
+
+    `largest` is the most bytes of one message, `limits` how much of its headers is read.
+    """
 
     packs: tuple[str, ...] = ()
     timezone: str = ""
@@ -44,6 +49,7 @@ class ReadOptions(Struct, frozen=True):
     original: bool = True
     language: str = "en"
     largest: int = LARGEST_MESSAGE
+    limits: Limits = DEFAULT_LIMITS
 
 
 class Engine:
@@ -63,6 +69,7 @@ class Engine:
     def packs(self) -> dict[str, Pack]:
         """All packs by name, or those that were asked for."""
         packs = load_packs(data_folder("patterns"))
+        require_proof([pack for pack in packs.values() if not pack.trusted])
         unknown = [name for name in self.options.packs if name not in packs]
         if unknown:
             raise PackError(f"no pattern pack {unknown[0]!r}; there are {', '.join(sorted(packs))}")
@@ -152,6 +159,7 @@ class Reading:
             products={name: pack.product for name, pack in self._engine.packs.items()},
             host=self.options.host,
             original=self.options.original,
+            limits=self.options.limits,
             pairs=self._engine.pairs,
             created=f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%S.%f}"[:-3] + "Z",
         )

@@ -13,6 +13,7 @@ import zstandard
 from siplogs.errors import ConfigError, PackError
 from siplogs.model import Event
 from siplogs.pipeline import Part, Reading, ReadOptions, read_events
+from siplogs.sip import Limits
 from siplogs.sources import Source, find
 from tests.packs.recorded import CORPUS, recorded
 from tests.packs.writers import AFTER, BEFORE, message, pjsip
@@ -223,3 +224,19 @@ def test_archive_that_is_cut_gives_what_is_there_and_a_warning(tmp_path: Path) -
     assert len(warnings) == 1
     assert str(path) in warnings[0]
     assert "\n" not in warnings[0]
+
+
+def test_header_caps_are_options(tmp_path: Path) -> None:
+    """A message at the cap is read whole; one line or byte more is a finding, and the rest of the message stays."""
+    wire = message(b"", b"X-Long: " + b"h" * 92)
+    lines = wire.count(b"\r\n") - 2
+    for limits, found in (
+        (Limits(header_count=lines, header_length=100), set()),
+        (Limits(header_count=lines - 1), {"header-count-exceeded"}),
+        (Limits(header_length=99), {"header-too-long"}),
+    ):
+        log = written(tmp_path, pjsip(wire) + pjsip(message()))
+        events, _ = read(log, ReadOptions(timezone="UTC", limits=limits))
+        capped = {finding.id for finding in events[0].siplogs.findings or []}
+        assert capped & {"header-count-exceeded", "header-too-long"} == found
+        assert len(events) == 2

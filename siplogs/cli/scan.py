@@ -8,9 +8,10 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Annotated
 
 import typer
+from msgspec.structs import replace
 
 from siplogs import config
-from siplogs.cli.shared import use_color
+from siplogs.cli.shared import read_options, use_color
 from siplogs.errors import FilterError
 from siplogs.outputs import FORMATS
 
@@ -71,7 +72,7 @@ def scan(
     """
     from siplogs.filters import Filter
     from siplogs.parallel import Job, read_all
-    from siplogs.pipeline import ReadOptions, engine
+    from siplogs.pipeline import engine
     from siplogs.sources import find
 
     chosen = format or ("table" if sys.stdout.isatty() else "ndjson")
@@ -92,14 +93,10 @@ def scan(
         match=match,
         timezone=timezone,
     ).check()
-    settings = config.load()
-    options = ReadOptions(
-        packs=_list(pack),
-        timezone=timezone or settings.timezone or "",
-        host=settings.host_name,
-        original=settings.original and (chosen in ("ndjson", "json") or bool(match)),
-        language=lang,
-    )
+    settings = config.load(overrides={"timezone": timezone or None})
+    options = read_options(settings, _list(pack), lang)
+    if chosen in ("table", "csv") and not match:
+        options = replace(options, original=False)
     engine(options)
     warnings: list[str] = []
     sources = find(paths or [], warn=_warner(warnings))

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from siplogs import config
+from siplogs.cli.shared import read_options
 from siplogs.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -97,14 +98,9 @@ def _events(
     warn: "Callable[[str], None]",
 ) -> "Iterator[Event]":
     from siplogs.filters import Filter
-    from siplogs.pipeline import ReadOptions, read_events
+    from siplogs.pipeline import read_events
     from siplogs.sources import find
 
-    options = ReadOptions(
-        packs=(pack,) if pack else (),
-        timezone=settings.timezone or "",
-        host=settings.host_name,
-        original=settings.original,
-    )
+    options = read_options(settings, (pack,) if pack else ())
     wanted = Filter(since=since or "", until=until or "", timezone=options.timezone).check()
     return (event for event in read_events(find(paths, warn=warn), options, warn) if wanted.accepts(event))

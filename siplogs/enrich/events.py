@@ -41,6 +41,8 @@ from siplogs.model import (
     ViaDocument,
 )
 from siplogs.sip import (
+    DEFAULT_LIMITS,
+    Limits,
     parse_contact,
     parse_credentials,
     parse_cseq,
@@ -147,6 +149,7 @@ class EventBuilder:
         products: dict[str, str],
         host: str = "",
         original: bool = True,
+        limits: Limits = DEFAULT_LIMITS,
         created: str | None = None,
         pairs: frozenset[str] = frozenset(),
     ) -> None:
@@ -155,6 +158,7 @@ class EventBuilder:
         self._explain = explain
         self._products = products
         self._original = original
+        self._limits = limits
         self._created = created
         self._host = Host(name=host or socket.gethostname())
         self._path = LogFile(path=path)
@@ -244,7 +248,7 @@ class EventBuilder:
         mark = crc32(payload[:_MARKED], crc32(raw))
         if record.marked:
             raw, payload = redact(raw), redact(payload)
-        message = parse_message(payload)
+        message = parse_message(payload, limits=self._limits)
         get = message.fields.get
         sip = _sip_document(message)
         cseq, via, damage = sip.cseq, get("via"), record.damage

@@ -238,6 +238,7 @@ class Pack:
         self.name = data.name
         self.product = data.product
         self.origin = origin
+        self.trusted = trusted
         self.prefix = prefix
         self.rules = [Rule(rule, data, prefix, origin, trusted=trusted) for rule in data.rule]
         if not trusted:

@@ -151,3 +151,10 @@ def test_trial_of_an_archive_that_is_cut(tmp_path: Path) -> None:
     assert done.stderr.count(b"\n") == 1
     assert b"full.gz: the gzip archive is cut off" in done.stderr
     assert done.returncode == 2
+
+
+def test_no_log_is_read_with_an_unproven_pack_of_the_users(tmp_path: Path) -> None:
+    (tmp_path / "mine.toml").write_text(HEAD + RULE.replace('call_id = "a@b"', 'call_id = "c@d"'))
+    done = siplogs("scan", log("asterisk/asterisk22-pjsip-default"), SIPLOGS_PATTERNS=str(tmp_path))
+    assert (done.returncode, done.stdout) == (2, b"")
+    assert done.stderr.decode().startswith(f"siplogs: {tmp_path}/mine.toml: rule lost: sample 1: field call_id")
