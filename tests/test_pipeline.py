@@ -4,6 +4,8 @@ import bz2
 import gzip
 import lzma
 import re
+import subprocess
+import sys
 from collections import Counter
 from pathlib import Path
 
@@ -32,6 +34,8 @@ LOGS = [
     "freeswitch/freeswitch-1.10-info-nosiptrace.log",
     "freeswitch/freeswitch-oldtrace-siptrace.log",
 ]
+
+ROOT = Path(__file__).parents[1]
 
 
 def read(path: Path | str, options: ReadOptions = UTC) -> tuple[list[Event], Reading]:
@@ -231,12 +235,34 @@ def test_header_caps_are_options(tmp_path: Path) -> None:
     wire = message(b"", b"X-Long: " + b"h" * 92)
     lines = wire.count(b"\r\n") - 2
     for limits, found in (
-        (Limits(header_count=lines, header_length=100), set()),
+        (Limits(header_count=lines, header_length=101), set()),
         (Limits(header_count=lines - 1), {"header-count-exceeded"}),
-        (Limits(header_length=99), {"header-too-long"}),
+        (Limits(header_length=100), {"header-too-long"}),
     ):
         log = written(tmp_path, pjsip(wire) + pjsip(message()))
         events, _ = read(log, ReadOptions(timezone="UTC", limits=limits))
         capped = {finding.id for finding in events[0].siplogs.findings or []}
         assert capped & {"header-count-exceeded", "header-too-long"} == found
         assert len(events) == 2
+
+
+PEAK = """
+import resource, sys
+from siplogs.pipeline import Part, Reading, ReadOptions
+from siplogs.sources import Source
+for _ in Reading(Part(Source.of(sys.argv[1])), ReadOptions(timezone="UTC")):
+    pass
+print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
+"""
+
+
+def test_memory_does_not_grow_with_the_log(tmp_path: Path) -> None:
+    """In kilobytes; the larger log is eight times the smaller one."""
+    piece = recorded("asterisk/asterisk22-pjsip-nosipdebug.log") * 170
+    peaks = []
+    for times in (1, 8):
+        log = tmp_path / f"{times}.log"
+        log.write_bytes(piece * times)
+        done = subprocess.run([sys.executable, "-c", PEAK, str(log)], capture_output=True, check=True, cwd=ROOT)
+        peaks.append(int(done.stdout))
+    assert peaks[1] - peaks[0] < 16_000

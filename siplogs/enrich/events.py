@@ -189,11 +189,9 @@ class EventBuilder:
         known = self._prepared.get(id(fields))
         if known is not None and known.fields is fields:
             return known
-        if len(self._prepared) >= _PREPARED:
-            self._prepared.clear()
         pbx = self._products[record.pack]
         port = fields.get("source_port") or fields.get("destination_port")
-        known = Prepared(
+        prepared = Prepared(
             fields=fields,
             inbound=fields.get("direction") == b"inbound",
             far=endpoint(fields.get("source") or fields.get("destination"), port),
@@ -210,8 +208,11 @@ class EventBuilder:
             channel=_optional(fields, "channel"),
             peer=_optional(fields, "peer"),
         )
-        self._prepared[id(fields)] = known
-        return known
+        if record.kind == "message":
+            if len(self._prepared) >= _PREPARED:
+                self._prepared.clear()
+            self._prepared[id(fields)] = prepared
+        return prepared
 
     def _make_log(self, level: bytes | None, logger: bytes | None, line: bytes | None, function: bytes | None) -> Log:
         origin = None

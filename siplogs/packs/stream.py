@@ -9,7 +9,7 @@ from siplogs.packs.pack import Pack
 from siplogs.packs.scanner import Scanner
 from siplogs.packs.unwrapped import Unwrapped
 
-REMEMBERED = 256
+REMEMBERED = 4 * 1024 * 1024
 
 
 class RecordStream:
@@ -40,9 +40,9 @@ class RecordStream:
             self.wrapped = self.wrapped or not piece.plain
             self._bases.append(self._clean_end)
             self._pieces.append(piece)
-            if len(self._bases) > REMEMBERED:
-                del self._bases[: REMEMBERED // 2], self._pieces[: REMEMBERED // 2]
             self._clean_end += len(piece.data)
+            while len(self._bases) > 1 and self._bases[1] < self._clean_end - REMEMBERED:
+                del self._bases[0], self._pieces[0]
             lost = piece.raw_length - len(piece.data)
             self.scanner.accounting.read += lost
             self.scanner.accounting.skipped += lost

@@ -69,7 +69,7 @@ def test_environment_values_get_their_types(configure: Any) -> None:
         ("[elasticsearch]\nurll = 'http://a:1'", "unknown setting elasticsearch.urll; did you mean elasticsearch.url?"),
         ("[elastic]\nurl = 'http://a:1'", "unknown setting elastic; did you mean elasticsearch?"),
         ("warnings = ['x']", "unknown setting warnings"),
-        ("zzz = 1", "known are delivery, elasticsearch,"),
+        ("zzz = 1", "known are caps, delivery, elasticsearch,"),
         ("elasticsearch = 'http://a:1'", "write [elasticsearch]"),
         ("[elasticsearch]\nshards = 'three'", "elasticsearch.shards: expected int, got str"),
         ("[elasticsearch]\nshards = 0", "elasticsearch.shards: expected int >= 1"),
