@@ -41,6 +41,7 @@ PAGES = [README, *sorted((ROOT / "docs").glob("*.md"))]
 WIDTH = "100"
 
 OTHER_VARIABLES = {"SIPLOGS_CONFIG", "SIPLOGS_PATTERNS", "SIPLOGS_TEST_ELASTICSEARCH"}
+NOT_KEPT = ("benchmarks/data", "benchmarks/.tools")
 SECTIONS = ("elasticsearch", "kibana", "delivery", "caps")
 
 _OPTION = re.compile(r"(?<![\w-])--[a-z][a-z-]*")
@@ -224,7 +225,7 @@ def test_links_lead_somewhere(page: Path) -> None:
 def test_files_of_the_project_that_are_named_exist(page: Path) -> None:
     below = "|".join(("siplogs", "patterns", "kibana", "tests", "docs", "examples", "benchmarks", "tools"))
     for name in re.findall(rf"(?<![\w/.@*-])(?:{below})/[\w./-]*\w/?", text(page)):
-        assert name.startswith("benchmarks/data/") or (ROOT / name).exists(), f"{page.name}: {name}"
+        assert name.startswith(NOT_KEPT) or (ROOT / name).exists(), f"{page.name}: {name}"
 
 
 def test_make_targets_that_are_named_exist() -> None:
