@@ -17,6 +17,7 @@ from typing import Final
 from msgspec import Struct, field
 from msgspec.structs import replace
 
+from siplogs.enrich.events import stack_of
 from siplogs.filters import Filter
 from siplogs.model import Event
 from siplogs.outputs import make_renderer
@@ -61,7 +62,7 @@ class Tally(Struct):
             method = (event.event.action or "sip-")[4:].upper()
             direction = "received" if event.network is not None and event.network.direction == "inbound" else "sent"
             where = self.responses if ours.kind == "message" else self.lines_with_code
-            where[ours.code, method, direction, _stack(ours.pack, ours.pbx)] += 1
+            where[ours.code, method, direction, stack_of(ours.pack, ours.pbx)] += 1
 
     def add(self, other: "Tally") -> None:
         """Add what came of another part."""
@@ -112,10 +113,6 @@ class Chunk(Struct):
     end: int = 0
     doubtful: int = 0
     wrapped: bool = False
-
-
-def _stack(pack: str, pbx: str) -> str:
-    return pack if pack in ("asterisk-pjsip", "asterisk-chan-sip") else pbx
 
 
 def read_part(part: Part, job: Job, on_bytes: Callable[[int], None] | None = None) -> Iterator[Chunk]:
