@@ -4,7 +4,7 @@
 the Elasticsearch mapping, the JSON Schema and `docs/fields.md` are generated (see `siplogs.outputs.schema`).
 """
 
-from typing import Annotated, Any, Final
+from typing import TYPE_CHECKING, Annotated, Any, Final, Self
 
 from msgspec import Meta, Struct, field
 
@@ -16,6 +16,15 @@ def about(description: str, kind: str = "keyword", **options: Any) -> Meta:
     if kind == "keyword":
         options.setdefault("ignore_above", 1024)
     return Meta(description=description, extra={"elasticsearch": {"type": kind, **options}})
+
+
+class Copied(Struct, gc=False):
+    """A struct of which shallow copies are made on the hot path."""
+
+    if TYPE_CHECKING:
+
+        def __copy__(self) -> Self:
+            """Return a shallow copy."""
 
 
 class Record(Struct, gc=False):
@@ -175,12 +184,40 @@ class Sdp(Struct, frozen=True, omit_defaults=True, gc=False):
     media: list[Media] | None = None
 
 
+class ViaDocument(Struct, frozen=True, omit_defaults=True, gc=False):
+    """Packetbeat's sip.via.*."""
+
+    original: Annotated[list[str], about("Via values, top first", fields={"text": {"type": "text"}})]
+
+
+class TopVia(Struct, frozen=True, gc=False):
+    """A Via line as far as documents need it: as it stands, its branch, and who sent the message by which transport."""
+
+    document: ViaDocument
+    branch: str | None
+    transport: str
+    host: str
+    port: int | None
+
+
+class Header(Struct, frozen=True, gc=False):
+    """One header: canonical lower-case long name, value without surrounding blanks, folded lines joined.
+
+    `slot` is the field of SipDocument that `parsed` fills, or cause, warning or "" (`parsed` is then the text).
+    """
+
+    name: str
+    value: bytes
+    slot: str
+    parsed: Any
+
+
 class Message(Struct, gc=False):
     """A SIP message taken apart. Never an exception: what could not be read is in `findings`.
 
-    `headers` are (canonical lower-case long name, value) in the message's order, folded lines joined, values undecoded
-    bytes without surrounding blanks; `fields` has the first value of each. `body` is what follows the empty line, as
-    logged.
+    `lines` are the headers in the message's order. `parts` has what the first header of each slot says, `others` the
+    text of headers without a slot, a list of texts where one stands several times. `body` is what follows the empty
+    line, as logged.
     """
 
     method: str = ""
@@ -188,17 +225,19 @@ class Message(Struct, gc=False):
     code: int = 0
     phrase: str = ""
     version: str = ""
-    headers: list[tuple[str, bytes]] = []
-    fields: dict[str, bytes] = {}
+    lines: list[Header] = []
+    parts: dict[str, Any] = {}
+    others: dict[str, Any] = {}
     body: bytes = b""
     findings: list[Finding] = []
 
-    def __post_init__(self) -> None:
-        if self.headers and not self.fields:
-            self.fields = dict(reversed(self.headers))
+    @property
+    def headers(self) -> list[tuple[str, bytes]]:
+        """Name and value of every header, in the message's order."""
+        return [(header.name, header.value) for header in self.lines]
 
 
-class EventMeta(Struct, omit_defaults=True, gc=False):
+class EventMeta(Copied, omit_defaults=True, gc=False):
     """ECS event.*: how the event is classified."""
 
     id: Annotated[str, about("equal to the document's _id")]
@@ -319,7 +358,7 @@ class Agent(Struct, frozen=True, omit_defaults=True, gc=False):
     version: Annotated[str | None, about("version of siplogs")] = None
 
 
-class Related(Struct, omit_defaults=True, gc=False):
+class Related(Struct, frozen=True, omit_defaults=True, gc=False):
     """ECS related.*: everything to pivot on."""
 
     ip: Annotated[list[str] | None, about("all addresses of the event", "ip", ignore_malformed=True)] = None
@@ -365,7 +404,7 @@ class SipDocument(Struct, omit_defaults=True, gc=False):
     from_: Party | None = field(default=None, name="from")
     to: Party | None = None
     contact: Contact | None = None
-    via: "ViaDocument | None" = None
+    via: ViaDocument | None = None
     user_agent: UserAgent | None = None
     allow: Annotated[list[str] | None, about("Allow header")] = None
     supported: Annotated[list[str] | None, about("Supported header")] = None
@@ -377,13 +416,7 @@ class SipDocument(Struct, omit_defaults=True, gc=False):
     sdp: Sdp | None = None
 
 
-class ViaDocument(Struct, frozen=True, omit_defaults=True, gc=False):
-    """Packetbeat's sip.via.*."""
-
-    original: Annotated[list[str], about("Via values, top first", fields={"text": {"type": "text"}})]
-
-
-class Siplogs(Struct, omit_defaults=True, gc=False):
+class Siplogs(Copied, omit_defaults=True, gc=False):
     """What is ours alone."""
 
     kind: Annotated[str, about("message, notice, security or registration")]
@@ -408,7 +441,7 @@ class Siplogs(Struct, omit_defaults=True, gc=False):
     damage: Annotated[str | None, about("why the record is not whole")] = None
 
 
-class Event(Struct, omit_defaults=True, gc=False):
+class Event(Copied, omit_defaults=True, gc=False):
     """One record of a log as a document: field names follow ECS and Packetbeat, ours alone are under siplogs."""
 
     timestamp: Annotated[str, about("time of the log line in UTC", "date")] = field(name="@timestamp")

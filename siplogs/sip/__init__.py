@@ -9,6 +9,7 @@ from siplogs.sip.fields import (
     parse_session_id,
     parse_warning,
 )
+from siplogs.sip.memo import Memo
 from siplogs.sip.message import DEFAULT_LIMITS, Limits, first, parse_message, values
 from siplogs.sip.multipart import parts, sdp_body
 from siplogs.sip.parties import parse_contact, parse_party, parse_via
@@ -18,6 +19,7 @@ from siplogs.sip.uri import parse_uri, uri_parameters
 __all__ = [
     "DEFAULT_LIMITS",
     "Limits",
+    "Memo",
     "first",
     "parse_contact",
     "parse_credentials",

@@ -1,14 +1,15 @@
 """A message: start line, headers, body, and what is wrong with it (RFC 3261 7)."""
 
 from functools import lru_cache
-from typing import Final
+from typing import Any, Final
 
 from msgspec import Struct
+from msgspec.structs import replace
 
-from siplogs.model import Finding, Message
-from siplogs.sip.fields import parse_cseq
+from siplogs.model import CSeq, Finding, Header, Message, ViaDocument
 from siplogs.sip.findings import finding
-from siplogs.sip.names import LISTS, MANDATORY, SINGLE, canonical, spellings
+from siplogs.sip.headers import NO_CONTROL, header_lines, is_plain_cseq, read_header
+from siplogs.sip.names import LISTS, MANDATORY, SINGLE, canonical
 from siplogs.sip.start_line import parse_start_line
 from siplogs.sip.text import comma_list, number
 
@@ -23,12 +24,9 @@ class Limits(Struct, frozen=True):
 
 DEFAULT_LIMITS: Final = Limits()
 
-_CSEQ_END: Final = 2**31
 _LINE_ENDS: Final = (b"\r", b"\n")
-_PRINTABLE: Final = bytes(range(0x20, 0x7F))
-_NO_CONTROL: Final = b"\t" + _PRINTABLE + bytes(range(0x80, 0x100))
 _USUAL_HEAD: Final = 3072
-_LINES_CACHED: Final = 8192
+_UNTOLD: Final = -1
 
 
 def parse_message(data: bytes, *, limits: Limits = DEFAULT_LIMITS) -> Message:
@@ -47,27 +45,25 @@ def parse_message(data: bytes, *, limits: Limits = DEFAULT_LIMITS) -> Message:
         return _carefully(lines, body, limits)
     start = parse_start_line(lines[0])
     try:
-        headers = [*map(_header, lines[1:])]
+        headers = [*map(header_lines.__getitem__, lines[1:])]
     except (KeyError, ValueError):
         return _carefully(lines, body, limits)
     if not start.sip or not start.clean or len(body) > limits.body_size:
         return _carefully(lines, body, limits)
+    parts = {header.slot: header.parsed for header in headers if header.slot}
+    others = {header.name: header.parsed for header in headers if not header.slot}
     findings = [*start.findings]
-    fields = _checked(headers, start.method, body, findings)
-    return Message(start.method, start.uri, start.code, start.phrase, start.version, headers, fields, body, findings)
-
-
-@lru_cache(maxsize=_LINES_CACHED)
-def _header(line: bytes) -> tuple[str, bytes]:
-    """Read a header line of usual shape; KeyError or ValueError for one that needs the careful reading.
-
-    Cached because most lines stand in every message of a dialog, or in all of a device.
-    """
-    name, value = line.split(b":", 1)
-    if line.removesuffix(b"\r").translate(None, _NO_CONTROL):
-        raise ValueError(line)
-    line.decode()
-    return spellings[name], value.strip()
+    if (
+        len(parts) + len(others) != len(headers)
+        or not ("via" in parts and "from_" in parts and "to" in parts and "call_id" in parts and "cseq" in parts)
+        or (start.method and parts["cseq"].method != start.method)
+        or parts.get("content_length", _UNTOLD) not in (_UNTOLD, len(body))
+    ):
+        findings += _judged(headers, start.method, body)
+        parts, others = _gathered(headers)
+    return Message(
+        start.method, start.uri, start.code, start.phrase, start.version, headers, parts, others, body, findings
+    )
 
 
 def _carefully(lines: list[bytes], body: bytes, limits: Limits) -> Message:
@@ -78,17 +74,31 @@ def _carefully(lines: list[bytes], body: bytes, limits: Limits) -> Message:
         lines = _within_limits(lines, limits, findings)
     start = parse_start_line(lines[0])
     headers = _odd_headers(lines[1:], limits, findings)
-    fields = dict(reversed(headers))
     if start.sip:
         findings += start.findings
         _check_bytes(head, findings)
-        fields = _checked(headers, start.method, body, findings)
+        findings += _judged(headers, start.method, body)
     else:
         findings = [*start.findings]
     if len(body) > limits.body_size:
         findings.append(finding("body-too-large", f"{len(body)} bytes"))
         body = body[: limits.body_size]
-    return Message(start.method, start.uri, start.code, start.phrase, start.version, headers, fields, body, findings)
+    return Message(
+        start.method, start.uri, start.code, start.phrase, start.version, headers, *_gathered(headers), body, findings
+    )
+
+
+def _gathered(headers: list[Header]) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Return `parts` and `others` of a message, headers that stand several times included."""
+    parts = {header.slot: header.parsed for header in reversed(headers) if header.slot}
+    texts = [text for header in headers if header.slot == "via" for text in header.parsed.document.original]
+    if len(texts) > 1:
+        parts["via"] = replace(parts["via"], document=ViaDocument(texts))
+    others: dict[str, Any] = {}
+    for header in headers:
+        if not header.slot:
+            others.setdefault(header.name, []).append(header.parsed)
+    return parts, {name: found[0] if len(found) == 1 else found for name, found in others.items()}
 
 
 def halves(data: bytes) -> tuple[bytes, bytes]:
@@ -110,7 +120,7 @@ def _within_limits(lines: list[bytes], limits: Limits, findings: list[Finding]) 
     return [line[:length] for line in lines[:count]]
 
 
-def _odd_headers(lines: list[bytes], limits: Limits, findings: list[Finding]) -> list[tuple[str, bytes]]:
+def _odd_headers(lines: list[bytes], limits: Limits, findings: list[Finding]) -> list[Header]:
     """Read header lines of which some are folded, malformed or of a spelling not met before."""
     headers = []
     malformed = []
@@ -120,7 +130,7 @@ def _odd_headers(lines: list[bytes], limits: Limits, findings: list[Finding]) ->
         if name is None:
             malformed.append(line)
         else:
-            headers.append((name, value.strip()))
+            headers.append(read_header(name, value.strip()))
     if malformed:
         findings.append(finding("header-line-malformed", malformed[0]))
     return headers
@@ -143,7 +153,7 @@ def _unfolded(lines: list[bytes], limits: Limits, findings: list[Finding]) -> li
 def _check_bytes(head: bytes, findings: list[Finding]) -> None:
     """Find control characters and broken UTF-8; several line ends in one message are no fault of the message."""
     lines = head.replace(b"\r\n", b"\n").removesuffix(b"\r").split(b"\n")
-    control = [line for line in lines if line.translate(None, _NO_CONTROL)]
+    control = [line for line in lines if line.translate(None, NO_CONTROL)]
     if control:
         findings.append(finding("control-characters", *_place(control[0])))
     broken = [line for line in lines if not line.isascii() and _is_broken(line)]
@@ -165,68 +175,61 @@ def _place(line: bytes) -> tuple[str, str | None]:
     return name or "the start line or a line without a name", name
 
 
-def _checked(headers: list[tuple[str, bytes]], method: str, body: bytes, findings: list[Finding]) -> dict[str, bytes]:
-    """Find what is wrong with the headers as a whole; returns the first value of each."""
-    fields = dict(headers)
-    if len(fields) != len(headers):
-        fields = dict(reversed(headers))
-        _check_repeated(headers, findings)
-    if not ("via" in fields and "from" in fields and "to" in fields and "call-id" in fields and "cseq" in fields):
-        findings += [finding("header-missing", name, name) for name in MANDATORY if name not in fields]
-    cseq = fields.get("cseq")
-    if cseq is not None:
+def _judged(headers: list[Header], method: str, body: bytes) -> list[Finding]:
+    """Find what is wrong with the headers as a whole; `method` is the start line's, "" on responses."""
+    first_of = {header.name: header for header in reversed(headers)}
+    findings = _repeated(headers) if len(first_of) != len(headers) else []
+    findings += [finding("header-missing", name, name) for name in MANDATORY if name not in first_of]
+    if cseq := first_of.get("cseq"):
         findings += _judge_cseq(cseq, method)
-    length = fields.get("content-length")
-    if length is not None and length != b"%d" % len(body):
-        _check_length(length, body, findings)
-    return fields
+    if length := first_of.get("content-length"):
+        findings += _judge_length(length.value, body)
+    return findings
 
 
-def _check_repeated(headers: list[tuple[str, bytes]], findings: list[Finding]) -> None:
+def _repeated(headers: list[Header]) -> list[Finding]:
     seen: set[str] = set()
     repeated: dict[str, bytes] = {}
-    for name, value in headers:
-        if name not in SINGLE:
+    for header in headers:
+        if header.name not in SINGLE:
             continue
-        if name in seen:
-            repeated.setdefault(name, value)
-        seen.add(name)
-    findings += [finding("header-repeated", value, name) for name, value in repeated.items()]
+        if header.name in seen:
+            repeated.setdefault(header.name, header.value)
+        seen.add(header.name)
+    return [finding("header-repeated", value, name) for name, value in repeated.items()]
 
 
-@lru_cache(maxsize=1024)
-def _judge_cseq(value: bytes, method: str) -> tuple[Finding, ...]:
-    """Check a CSeq value against the method of the start line ("" on responses)."""
-    cseq = parse_cseq(value)
-    if cseq.code is None or cseq.method is None or len(value.split()) != 2:
-        return (finding("cseq-malformed", value),)
-    found = []
-    if len(cseq.code) > 10 or int(cseq.code) >= _CSEQ_END:
-        found.append(finding("cseq-out-of-range", cseq.code))
+def _judge_cseq(header: Header, method: str) -> list[Finding]:
+    cseq: CSeq = header.parsed
+    if cseq.code is None or cseq.method is None or len(header.value.split()) != 2:
+        return [finding("cseq-malformed", header.value)]
+    found = [] if is_plain_cseq(header) else [finding("cseq-out-of-range", cseq.code)]
     if method and cseq.method != method:
         found.append(finding("cseq-method-mismatch", f"{cseq.method}, {method}"))
-    return tuple(found)
+    return found
 
 
-def _check_length(claimed: bytes, body: bytes, findings: list[Finding]) -> None:
+def _judge_length(claimed: bytes, body: bytes) -> list[Finding]:
     """Compare with the body as logged and as sent: a logger that dropped the CRs made it shorter."""
     length = number(claimed)
     if length is None:
-        findings.append(finding("content-length-invalid", claimed))
-    elif length not in (len(body), len(body) + body.count(b"\n") - body.count(b"\r\n")):
-        findings.append(finding("content-length-mismatch", f"it says {length}, the body has {len(body)}"))
+        return [finding("content-length-invalid", claimed)]
+    if length not in (len(body), len(body) + body.count(b"\n") - body.count(b"\r\n")):
+        return [finding("content-length-mismatch", f"it says {length}, the body has {len(body)}")]
+    return []
 
 
 def first(message: Message, name: str) -> bytes | None:
     """Give the value of the first header with this canonical name, None when there is none."""
-    return message.fields.get(name)
+    return next((header.value for header in message.lines if header.name == name), None)
 
 
 def values(message: Message, name: str) -> list[bytes]:
     """Give every value of the header with this canonical name; lists are split at their commas (RFC 3261 7.3.1)."""
     found = []
-    for header, value in message.headers:
-        if header == name:
+    for header in message.lines:
+        if header.name == name:
+            value = header.value
             if b"," in value and name in LISTS:
                 found += _elements(value)
             elif value or name not in LISTS:

@@ -9,7 +9,7 @@ from siplogs.sip.text import decode, parameters, unquote
 
 _PARTS_MAX: Final = 64
 _DEPTH_MAX: Final = 4
-_SDP: Final = b"application/sdp"
+_SDP: Final = "application/sdp"
 _DEFAULT_TYPE: Final = "text/plain"
 
 
@@ -17,14 +17,14 @@ def sdp_body(message: Message) -> bytes | None:
     """Give the SDP of a message, also out of a multipart body; None when there is none."""
     if not message.body:
         return None
-    kind = first(message, "content-type")
+    kind = message.parts.get("content_type")
     if kind is None:
         return message.body if message.body.startswith(b"v=0") else None
     if kind == _SDP:
         return message.body
-    if kind[:10].lower() == b"multipart/":
-        return next((content for name, content in parts(message) if name == "application/sdp"), None)
-    return message.body if _media_type(kind) == "application/sdp" else None
+    if kind.startswith("multipart/"):
+        return next((content for name, content in parts(message) if name == _SDP), None)
+    return message.body if _media_type(kind.encode()) == _SDP else None
 
 
 def parts(message: Message) -> list[tuple[str, bytes]]:

@@ -4,6 +4,7 @@ import pytest
 
 from siplogs.model import Media, Message, SdpConnection, SdpOwner, SdpSession
 from siplogs.sip import parse_sdp, parts, sdp_body
+from tests.sip.writing import message_of
 
 OFFER = b"""v=0
 o=Z 1795228225 2 IN IP4 192.0.2.66
@@ -97,7 +98,7 @@ def test_ports_that_are_none(port: bytes) -> None:
 
 
 def with_body(kind: bytes | None, body: bytes) -> Message:
-    return Message(headers=[("content-type", kind)] if kind is not None else [], body=body)
+    return message_of(*([("content-type", kind)] if kind is not None else []), body=body)
 
 
 @pytest.mark.parametrize(
