@@ -10,6 +10,14 @@ from msgspec import Meta, Struct, field
 
 ECS_VERSION: Final = "8.17.0"
 
+_PLACED: Final = (
+    "time dated level thread pbx_call logger line function provider transport source source_port destination "
+    "destination_port direction call_id method code phrase cseq from to contact uri user realm user_agent cause "
+    "cause_text cause_protocol reason outcome channel peer error error_code error_type bytes response"
+)
+PLACED_FIELDS: Final = frozenset(_PLACED.split())
+"""What a rule may take out of a line and documents have a field for; anything else goes to siplogs.details."""
+
 
 def about(description: str, kind: str = "keyword", **options: Any) -> Meta:
     """Describe a document field: what it says and its Elasticsearch type with that type's options."""
@@ -138,6 +146,7 @@ class WarningValue(Struct, frozen=True, omit_defaults=True, gc=False):
     code: Annotated[int | None, about("warning code", "short")] = None
     agent: Annotated[str | None, about("who added the warning")] = None
     text: Annotated[str | None, about("warning text", "text")] = None
+    meaning: Annotated[str | None, about("what the code means", "text")] = None
 
 
 class Media(Struct, frozen=True, omit_defaults=True, gc=False):
@@ -426,6 +435,7 @@ class Siplogs(Copied, omit_defaults=True, gc=False):
     code: Annotated[int | None, about("response code as a number", "short")] = None
     class_: Annotated[str | None, about("1xx … 6xx")] = field(default=None, name="class")
     failure: Annotated[bool | None, about("the event tells of a failure", "boolean")] = None
+    response: Annotated[str | None, about("who made the response: sent or received by the PBX, or local")] = None
     transport: Annotated[str | None, about("udp, tcp, tls, ws or wss, as logged")] = None
     branch: Annotated[str | None, about("branch of the top Via")] = None
     reason: Explanation | None = None

@@ -17,7 +17,7 @@ from typing import Final
 from msgspec import Struct, field
 from msgspec.structs import replace
 
-from siplogs.enrich.events import stack_of
+from siplogs.enrich.documents import stack_of
 from siplogs.filters import Filter
 from siplogs.model import Event
 from siplogs.outputs import make_renderer
@@ -60,9 +60,8 @@ class Tally(Struct):
         ours = event.siplogs
         if ours.code is not None:
             method = (event.event.action or "sip-")[4:].upper()
-            direction = "received" if event.network is not None and event.network.direction == "inbound" else "sent"
             where = self.responses if ours.kind == "message" else self.lines_with_code
-            where[ours.code, method, direction, stack_of(ours.pack, ours.pbx)] += 1
+            where[ours.code, method, ours.response or "", stack_of(ours.pack, ours.pbx)] += 1
 
     def add(self, other: "Tally") -> None:
         """Add what came of another part."""

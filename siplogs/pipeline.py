@@ -80,6 +80,12 @@ class Engine:
         """Names of the rules whose lines hold key="value" pairs."""
         return frozenset(rule.name for pack in self.packs.values() for rule in pack.rules if rule.data.pairs)
 
+    @cached_property
+    def topics(self) -> dict[tuple[str, str], str]:
+        """What the knowledge base is asked about lines without a response code, by pack and rule."""
+        rules = (rule for pack in self.packs.values() for rule in pack.rules)
+        return {(rule.pack, rule.name): rule.data.explain for rule in rules if rule.data.explain}
+
     def literals(self, products: tuple[str, ...]) -> Literals:
         """Return the compiled literals of the packs of some products."""
         if products not in self._literals:
@@ -155,12 +161,13 @@ class Reading:
             path=source.path.encode("utf-8", "surrogateescape").decode("utf-8", "replace"),
             identity=source.identity(),
             clock=Clock(self._engine.zone, source.modified),
-            explain=self._engine.knowledge.explanation,
+            knowledge=self._engine.knowledge,
             products={name: pack.product for name, pack in self._engine.packs.items()},
             host=self.options.host,
             original=self.options.original,
             limits=self.options.limits,
             pairs=self._engine.pairs,
+            topics=self._engine.topics,
             created=f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%S.%f}"[:-3] + "Z",
         )
 

@@ -15,7 +15,8 @@ REDACTED: Final = b"[redacted]"
 MARKS: Final = (
     rb"uthoriz",
     rb"uthentica",
-    rb"inline:",
+    rb"inline",
+    rb"a=crypto",
     rb"ice-pwd",
     rb"nonce",
     rb"response\s*=",
@@ -25,43 +26,80 @@ MARKS: Final = (
     rb"challenge\s*=",
     rb"key-mgmt",
     rb"bearer",
-    rb"basic\s",
+    rb"basic[\s:=]",
+    rb"access_token",
     rb"digest:",
-    rb"sips?:[^\s@:<>\"]{1,256}:[^\s@<>\";]{1,256}@",
+    rb"(?:ik|ck|auts)\s*=",
+    rb"(?:cookie|x-api-key|x-auth-token|x-password)\s*:",
+    rb"sips?:[^\s@:<>]{1,256}:[^\s<>]{1,256}@",
+    rb"%3a[^\s<>@]{1,256}@",
+    rb"://[^\s@:/<>]{1,256}:[^\s/<>]{1,256}@",
 )
 """Where one of these is not found there is no secret; Hyperscan looks for them, whatever the case."""
 
 _NAMES: Final = (b"response", b"nonce", b"rspauth", b"hash", b"challenge")
 _VALUE: Final = re.compile(
-    rb"""(\s{0,8}=\s{0,8})("(?:[^"\\\r\n]++|\\[^\r\n])*+"?|'[^'\r\n]*+'?|[^\s,;"'<>]++)""",
+    rb"""(\s{0,256}+=\s{0,256}+)("(?:[^"\\\r\n]++|\\[^\r\n]|\r?\n[ \t])*+"?|'[^'\r\n]*+'?|[^\s,;"'<>]++)""",
 )
-_SCHEME: Final = re.compile(
-    rb"(uthorization[ \t]{0,8}:\s{0,8})(?!digest\b)([\w-]{1,40})(\s{1,8})((?:[^\r\n]++|\r?\n[ \t])++)",
+_BLANK: Final = rb"(?:[ \t]|\r?\n[ \t])"
+_AUTHORIZATION: Final = re.compile(
+    rb"(uthorization"
+    + _BLANK
+    + rb"{0,256}+:"
+    + _BLANK
+    + rb"{0,256}+(?!digest\b)(?:[\w-]{1,40}"
+    + _BLANK
+    + rb"{1,256}+)?)"
+    rb"((?:[^\r\n]++|\r?\n[ \t])++)",
     re.IGNORECASE,
 )
-_BEARER: Final = re.compile(rb"\b(bearer|basic)([ \t]{1,8})([\w+/.~-]{8,}=*)", re.IGNORECASE)
+_ESCAPED: Final = re.compile(rb"(uthorization=)([^&>\s]++)", re.IGNORECASE)
+_TOKEN: Final = re.compile(
+    rb"""(\b(?:bearer|basic)(?:["']?[ \t]{0,8}[:=][ \t]{0,8}["']?|[ \t]{1,8}["']?)"""
+    rb"""|access_token["']?[ \t]{0,8}[:=][ \t]{0,8}["']?)([\w+/.~-]{8,}+=*)""",
+    re.IGNORECASE,
+)
+_HEADER: Final = re.compile(
+    rb"(\b(?:cookie|x-api-key|x-auth-token|x-password)[ \t]{0,8}:[ \t]{0,8})([^\r\n]++)", re.IGNORECASE
+)
 _SDP: Final = re.compile(
-    rb"(inline:|\ba=ice-pwd:|(?:^|\n)[ \t]{0,8}k=(?:clear|base64|uri|prompt):|\ba=key-mgmt:\w{1,20} )([^\s|]+)",
+    rb"(inline[ \t]{0,8}:[ \t|]{0,8}|\ba=crypto[ \t]{0,8}:[ \t]{0,8}\d{1,9}[ \t]{1,8}\S{1,80}[ \t]{1,8}(?!\s*inline)"
+    rb"|\ba=ice-pwd[ \t]{0,8}:[ \t]{0,8}|(?:^|\n)[ \t]{0,8}k=(?:clear|base64|uri|prompt)[ \t]{0,8}:[ \t]{0,8}"
+    rb"|\ba=key-mgmt[ \t]{0,8}:[ \t]{0,8}\w{1,20}[ \t]{1,8})([^\s|]++)",
     re.IGNORECASE,
 )
 _LOGGED_DIGEST: Final = re.compile(rb"(digest:[^:'\s]{1,256}:[^:'\s]{1,256}:)([^'\s]{1,256})", re.IGNORECASE)
-_URI_PASSWORD: Final = re.compile(rb"([sS][iI][pP][sS]?:[^\s@:<>\"]{1,256}:)(?!\d{1,5}[,?/])([^\s@<>\";]{1,256})(?=@)")
-_RARE: Final = (
-    (_SCHEME, (b"uthorization",), rb"\1\2\3" + REDACTED),
-    (_BEARER, (b"bearer", b"basic"), rb"\1\2" + REDACTED),
-    (_SDP, (b"inline:", b"ice-pwd", b"k=", b"key-mgmt"), rb"\1" + REDACTED),
-    (_LOGGED_DIGEST, (b"digest:",), rb"\1" + REDACTED),
-    (_URI_PASSWORD, (b"@",), rb"\1" + REDACTED),
+_KEYS: Final = re.compile(
+    rb"""((?<![\w-])(?:ik|ck|auts)[ \t]{0,8}=[ \t]{0,8})("[^"\r\n]*+"?|[^\s,;"]++)""", re.IGNORECASE
 )
+_URI_PASSWORD: Final = re.compile(
+    rb"(sips?:[^\s@:<>]{1,256}:)(?!\d{1,5}(?:[;?/]|,[^\s@]{0,256}sips?:))((?:(?!sips?:)[^\s<>]){1,256})(?=@)",
+    re.IGNORECASE,
+)
+_ESCAPED_PASSWORD: Final = re.compile(rb"(sips?:[^\s@:<>]{1,256}?%3a)([^\s@<>]{1,256})(?=@)", re.IGNORECASE)
+_URL_PASSWORD: Final = re.compile(rb"(://[^\s@:/<>]{1,256}:)([^\s/<>]{1,256})(?=@)")
+_RARE: Final = (
+    (_AUTHORIZATION, (b"uthorization",)),
+    (_ESCAPED, (b"uthorization=",)),
+    (_TOKEN, (b"bearer", b"basic", b"access_token")),
+    (_HEADER, (b"cookie", b"x-api-key", b"x-auth-token", b"x-password")),
+    (_SDP, (b"inline", b"a=crypto", b"ice-pwd", b"k=", b"key-mgmt")),
+    (_LOGGED_DIGEST, (b"digest:",)),
+    (_KEYS, (b"ik", b"ck", b"auts")),
+    (_URI_PASSWORD, (b"@",)),
+    (_ESCAPED_PASSWORD, (b"%3a",)),
+    (_URL_PASSWORD, (b"://",)),
+)
+"""Patterns of (what stays)(secret), each with the lower-case text without which it cannot match."""
 
 
 def redact(data: bytes) -> bytes:
     """Return `data` without its secrets; the very same object when it holds none."""
     lowered = data.lower()
-    for pattern, signs, replacement in _RARE:
+    for pattern, signs in _RARE:
         for sign in signs:
             if sign in lowered and pattern.search(lowered):
-                data = pattern.sub(replacement, data)
+                data = pattern.sub(rb"\1" + REDACTED, data)
                 lowered = data.lower()
                 break
     found = [cut for name in _NAMES if name in lowered for cut in _parameters(data, lowered, name)]

@@ -1,5 +1,6 @@
-"""The knowledge base: finds an entry's file, reads it when first asked for, and puts the answer into context."""
+"""The knowledge base: finds an entry, reads its file when first asked for, and puts the answer into context."""
 
+import re
 from functools import cache
 from pathlib import Path
 from typing import Final
@@ -7,23 +8,25 @@ from typing import Final
 import msgspec
 
 from siplogs.errors import KnowledgeError
-from siplogs.knowledge.entry import Entry, covers, read_entry
+from siplogs.knowledge.entry import KINDS, Entry, covers, read_entries, read_entry
 from siplogs.model import Explanation
 
 DATA: Final = Path(__file__).parent / "data"
 CLASSES: Final = ("1xx", "2xx", "3xx", "4xx", "5xx", "6xx")
 SHOWN: Final = 3
+SIP: Final = "sip"
 _CONTEXTS: Final = 4096
 _PARTS: Final = ("meaning", "when", "cause", "check", "failure", "severity", "retry")
 _KNOWN_STACKS: Final = ("asterisk-pjsip", "asterisk-chan-sip", "asterisk", "freeswitch")
 
 
 class KnowledgeBase:
-    """What every response code means, in one language; each entry is read from its file when first needed."""
+    """All that is known of what a PBX prints as a reason, in one language; each file is read when first needed."""
 
     def __init__(self, directory: Path, language: str) -> None:
-        """Look for `directory/language/sip/*.toml`; KnowledgeError when the language or a class entry is missing."""
-        self._files = {path.stem: path for path in sorted((directory / language / "sip").glob("*.toml"))}
+        """Look for `directory/language/`; KnowledgeError when the language or the entry of a class is missing."""
+        self._folder = directory / language
+        self._files = {path.stem: path for path in sorted((self._folder / "sip").glob("*.toml"))}
         if not self._files:
             known = ", ".join(sorted(path.parent.name for path in directory.glob("*/sip"))) or "none"
             raise KnowledgeError(f"{directory}: no knowledge in language '{language}'; use one of: {known}")
@@ -34,6 +37,68 @@ class KnowledgeBase:
         self._entries: dict[str, Entry] = {}
         self._built: dict[tuple[str, tuple[int, ...], str], Explanation] = {}
         self._explanations: dict[tuple[int, str, str, str], Explanation | None] = {}
+        self._kinds: dict[str, dict[str, Entry]] = {}
+        self._names: dict[str, dict[str, Entry]] = {}
+        self._terms: dict[tuple[str, str, str], Explanation | None] = {}
+
+    def kinds(self) -> list[str]:
+        """Return the kinds of entries beside SIP codes, such as q850 and warning."""
+        return [kind for kind in KINDS if kind != SIP and (self._folder / f"{kind}.toml").is_file()]
+
+    def entries(self, kind: str) -> dict[str, Entry]:
+        """Return the entries of a kind by key; of `sip` the codes and classes. KnowledgeError for an unknown kind."""
+        if kind not in self._kinds:
+            if kind == SIP:
+                self._kinds[kind] = {code: self.entry(code) for code in self._files}
+            elif kind in KINDS:
+                self._kinds[kind] = read_entries(self._folder / f"{kind}.toml")
+            else:
+                raise KnowledgeError(f"'{kind}' is no kind of reason; use one of: {', '.join(KINDS)}")
+        return self._kinds[kind]
+
+    def find(self, kind: str, text: str) -> Entry | None:
+        """Return the entry of a kind that `text` names: its key, its phrase or a variant, whatever the case.
+
+        Else what stands behind the last colon, as OpenSSL puts names of functions before its words. Of scanners it is
+        the one whose key stands in `text` as a word, as their user agents carry versions and more.
+        """
+        if kind not in self._names:
+            entries = self.entries(kind).values()
+            spellings = [(text.casefold(), entry) for entry in entries for text in (entry.phrase, *entry.variants)]
+            keys = [(entry.code.casefold(), entry) for entry in entries]
+            self._names[kind] = dict([*reversed(spellings), *keys])
+        wanted, names = text.strip().casefold(), self._names[kind]
+        if wanted in names or kind != "scanner":
+            return names.get(wanted) or names.get(wanted.rpartition(":")[2].strip())
+        words = ((rf"(?<![a-z0-9]){re.escape(key.casefold())}(?![a-z])", key) for key in self.entries(kind))
+        return next((self.entries(kind)[key] for pattern, key in words if re.search(pattern, wanted)), None)
+
+    def named(self, text: str) -> list[Entry]:
+        """Return every entry of any kind that `text` names, those named by their key first."""
+        found = [entry for kind in (SIP, *self.kinds()) if (entry := self.find(kind, text)) is not None]
+        return sorted(found, key=lambda entry: entry.code.casefold() != text.strip().casefold())
+
+    def search(self, text: str) -> list[Entry]:
+        """Return the entries in which every word of `text` stands, those first that have them in name or brief."""
+        words = text.casefold().split()
+        ranked: list[tuple[int, int, Entry]] = []
+        for kind in (SIP, *self.kinds()):
+            for entry in self.entries(kind).values():
+                title = " ".join((entry.code, entry.phrase, entry.brief, *entry.variants)).casefold()
+                whole = f"{title} {_all_text(entry)}".casefold()
+                if words and all(word in whole for word in words):
+                    ranked.append((-sum(word in title for word in words), len(ranked), entry))
+        return [entry for _, _, entry in sorted(ranked, key=lambda item: item[:2])]
+
+    def term(self, kind: str, text: str, stack: str = "") -> Explanation | None:
+        """Return what a document carries of anything but a response code; None for what is not known."""
+        key = (kind, text, stack)
+        if key not in self._terms:
+            if len(self._terms) >= _CONTEXTS:
+                self._terms.clear()
+            entry = self.find(kind, text) if kind in KINDS and text else None
+            self._terms[key] = self._document(entry, "", "", stack) if entry is not None else None
+        return self._terms[key]
 
     def codes(self) -> list[str]:
         """Return the codes that have an entry of their own, ascending; classes are not among them."""
@@ -55,13 +120,13 @@ class KnowledgeBase:
             self._entries[name] = read_entry(self._files[name])
         return self._entries[name]
 
-    def lookup(self, code: int | str, method: str = "", direction: str = "", stack: str = "") -> Entry:
-        """Return the entry as it reads in a context: refinements that match replace its parts, the most specific last.
+    def lookup(self, code: int | str | Entry, method: str = "", direction: str = "", stack: str = "") -> Entry:
+        """Return an entry as it reads in a context: refinements that match replace its parts, the most specific last.
 
         `direction` is sent, received or local, as the PBX sees the response; `stack` a stack or a pattern pack's name.
-        Raises KnowledgeError outside 100..699.
+        Raises KnowledgeError for a code outside 100..699.
         """
-        entry = self.entry(code)
+        entry = code if isinstance(code, Entry) else self.entry(code)
         return _refined(entry, _matching(entry, method, direction, stack))
 
     def explanation(self, code: int, method: str = "", direction: str = "", stack: str = "") -> Explanation | None:
@@ -90,13 +155,22 @@ class KnowledgeBase:
         return answer
 
     def _build(self, code: int, method: str, direction: str, stack: str) -> Explanation:
-        entry = self.entry(code)
+        return self._document(self.entry(code), method, direction, stack)
+
+    def _document(self, entry: Entry, method: str, direction: str, stack: str) -> Explanation:
         family = next((name for name in _KNOWN_STACKS if covers(name, stack)), "")
         matching = _matching(entry, method, direction, stack)
-        key = (entry.code, matching, family)
+        key = (entry.id, matching, family)
         if key not in self._built:
             self._built[key] = _document(_refined(entry, matching), family)
         return self._built[key]
+
+
+def _all_text(entry: Entry) -> str:
+    parts = [entry.meaning, entry.when, entry.retry]
+    for cause in (*entry.cause, *(cause for refinement in entry.refinement for cause in refinement.cause or ())):
+        parts += [cause.text, cause.tell, cause.fix, *cause.on.values()]
+    return " ".join(parts)
 
 
 def _matching(entry: Entry, method: str, direction: str, stack: str) -> tuple[int, ...]:
@@ -126,7 +200,7 @@ def _document(entry: Entry, stack: str) -> Explanation:
         rfc=entry.rfc,
         failure=entry.failure,
         when=entry.when,
-        check=entry.check,
+        check=entry.check or None,
         severity=entry.severity,
         fallback=True if entry.code in CLASSES else None,
     )

@@ -3,10 +3,10 @@
 import re
 import tomllib
 from pathlib import Path
-from typing import Annotated, Final, Literal
+from typing import Annotated, Any, Final, Literal
 
 import msgspec
-from msgspec import Meta, Struct, field
+from msgspec import Meta, Struct
 
 from siplogs.errors import KnowledgeError
 
@@ -20,9 +20,28 @@ STACK_NAMES: Final = {
     "freeswitch": "FreeSWITCH",
 }
 
-Paragraph = Annotated[str, Meta(min_length=10, max_length=300)]
-Line = Annotated[str, Meta(min_length=10, max_length=160)]
-Advice = Annotated[str, Meta(min_length=10, max_length=220)]
+# The files beside `sip/` that hold entries of another kind, and what their keys are.
+KINDS: Final = {
+    "sip": "SIP response codes and classes",
+    "q850": "Q.850 causes, by number",
+    "warning": "codes of Warning headers",
+    "protocol": "protocols of Reason headers",
+    "freeswitch": "FreeSWITCH's own hangup and originate causes",
+    "internal": "codes that a PBX's SIP stack makes up and never sends",
+    "dialstatus": "Asterisk's DIALSTATUS",
+    "security": "Asterisk's security events",
+    "refusal": "reasons that Asterisk prints when it refuses or gives up",
+    "pjsip": "errors of pjproject",
+    "transport": "errors of TLS and of the transport",
+    "contact": "states of a qualified contact or peer",
+    "registration": "states of Asterisk's outbound registration",
+    "gateway": "states of a FreeSWITCH gateway",
+    "scanner": "user agents of scanners, by the word that tells them",
+}
+
+Paragraph = Annotated[str, Meta(min_length=10, max_length=360)]
+Line = Annotated[str, Meta(min_length=10, max_length=200)]
+Advice = Annotated[str, Meta(min_length=10, max_length=270)]
 Header = Annotated[str, Meta(min_length=2, max_length=40)]
 
 
@@ -82,31 +101,35 @@ class Refinement(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=
 
 
 class Entry(Struct, frozen=True, forbid_unknown_fields=True):
-    """All that is known of one response code, or of a class of codes (`code` is then such as 4xx).
+    """All that is known of one thing that a PBX prints as a reason: a response code, a cause, a state.
 
-    `cause` is ordered by likelihood; `variants` are phrases seen in the wild; `related` maps a code to how it differs.
+    `code` is the key (486, 4xx, 17, UNREACHABLE), `phrase` the name as printed, `variants` other spellings of it;
+    `rfc` the RFC and section, or whatever defines it. `cause` is ordered by likelihood. `related` maps a key of this
+    kind, or kind:key, to how it differs. `maps`: the SIP code of a cause, or the cause of a SIP code, by who says so.
     """
 
-    code: Annotated[str, Meta(pattern="^[1-6]([0-9]{2}|xx)$")]
-    phrase: Annotated[str, Meta(min_length=2, max_length=60)]
+    kind: Annotated[str, Meta(pattern="^[a-z0-9]+$")]
+    code: Annotated[str, Meta(min_length=1, max_length=60)]
+    phrase: Annotated[str, Meta(min_length=2, max_length=80)]
     rfc: Annotated[str, Meta(min_length=3, max_length=80)]
     brief: Annotated[str, Meta(min_length=10, max_length=48)]
     meaning: Paragraph
     when: Paragraph
-    cause: Annotated[list[Cause], Meta(min_length=2)]
-    check: Annotated[list[Header], Meta(min_length=1)]
+    cause: Annotated[list[Cause], Meta(min_length=1)]
     failure: bool
     severity: Severity
     retry: Paragraph
-    related: dict[Annotated[str, Meta(pattern="^[1-6]([0-9]{2}|xx)$")], Line]
-    variants: list[str] = field(default_factory=list)
+    check: list[Header] = []
+    related: dict[Annotated[str, Meta(min_length=1, max_length=60)], Line] = {}
+    variants: list[Annotated[str, Meta(min_length=2, max_length=90)]] = []
+    maps: dict[Literal["rfc3398", "asterisk", "freeswitch"], Annotated[str, Meta(min_length=1, max_length=40)]] = {}
     registered: bool = True
-    refinement: list[Refinement] = field(default_factory=list)
+    refinement: list[Refinement] = []
 
     @property
     def id(self) -> str:
         """The id that documents carry, such as sip.486."""
-        return f"sip.{self.code}"
+        return f"{self.kind}.{self.code}"
 
 
 def covers(stack: str, name: str) -> bool:
@@ -115,18 +138,36 @@ def covers(stack: str, name: str) -> bool:
 
 
 def read_entry(path: Path) -> Entry:
-    """Read and validate one data file; KnowledgeError names file, entry, place and remedy."""
-    try:
-        data = tomllib.loads(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
-        raise KnowledgeError(f"{path}: cannot be read as TOML: {error}; mend the file there") from error
-    try:
-        entry = msgspec.convert(data, Entry)
-    except msgspec.ValidationError as error:
-        raise KnowledgeError(f"{path}: entry {data.get('code', '?')}: {error}; {_remedy(str(error))}") from error
+    """Read the file of one SIP response code; KnowledgeError names file, entry, place and remedy."""
+    data = _read(path)
+    entry = _entry(path, {"kind": "sip", **data}, str(data.get("code", "?")))
     if entry.code != path.stem:
         raise KnowledgeError(f"{path}: entry {entry.code}: the file is named otherwise; rename it {entry.code}.toml")
     return entry
+
+
+def read_entries(path: Path) -> dict[str, Entry]:
+    """Read the file of a kind, a table a key; KnowledgeError names file, entry, place and remedy."""
+    entries = {}
+    for key, data in _read(path).items():
+        if not isinstance(data, dict):
+            raise KnowledgeError(f"{path}: {key} stands outside of any entry; put it under a table such as [17]")
+        entries[key] = _entry(path, {"kind": path.stem, "code": key, **data}, key)
+    return entries
+
+
+def _read(path: Path) -> dict[str, Any]:
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        raise KnowledgeError(f"{path}: cannot be read as TOML: {error}; mend the file there") from error
+
+
+def _entry(path: Path, data: dict[str, Any], name: str) -> Entry:
+    try:
+        return msgspec.convert(data, Entry)
+    except msgspec.ValidationError as error:
+        raise KnowledgeError(f"{path}: entry {name}: {error}; {_remedy(str(error))}") from error
 
 
 _REMEDIES: Final = (

@@ -4,7 +4,7 @@ import csv
 import io
 from typing import Final
 
-from siplogs.enrich.events import who
+from siplogs.enrich.documents import who
 from siplogs.model import Endpoint, Event
 from siplogs.outputs.text import clean
 

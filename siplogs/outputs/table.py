@@ -2,7 +2,7 @@
 
 from typing import Final
 
-from siplogs.enrich.events import who
+from siplogs.enrich.documents import who
 from siplogs.model import Event
 from siplogs.outputs.text import RESET, STYLES, clean, fitted
 

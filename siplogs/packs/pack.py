@@ -11,63 +11,22 @@ import re
 from collections.abc import Callable, Iterable
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Final, Literal
+from typing import Annotated, Any, Final, Literal
 
 import msgspec
 import regex
-from msgspec import Struct, field
+from msgspec import Meta, Struct, field
 
 from siplogs.errors import PackError
+from siplogs.model import PLACED_FIELDS
 
 USER_FOLDER: Final = Path("/etc/siplogs/patterns.d")
 PATTERN_SECONDS: Final = 1.0
 SHORTEST_LITERAL: Final = 3
 
-FIELDS: Final = frozenset(
-    [
-        "time",
-        "level",
-        "thread",
-        "pbx_call",
-        "logger",
-        "line",
-        "function",
-        "host",
-        "bytes",
-        "transport",
-        "source",
-        "source_port",
-        "destination",
-        "destination_port",
-        "direction",
-        "call_id",
-        "method",
-        "code",
-        "phrase",
-        "cseq",
-        "branch",
-        "from",
-        "to",
-        "contact",
-        "uri",
-        "user",
-        "realm",
-        "user_agent",
-        "cause",
-        "cause_text",
-        "cause_protocol",
-        "reason",
-        "outcome",
-        "channel",
-        "peer",
-        "error",
-        "error_code",
-        "error_type",
-        "header",
-        "column",
-        "truncated",
-    ]
-)
+FIELDS: Final = PLACED_FIELDS | {"host", "bytes", "branch", "header", "column", "truncated"}
+_QUESTION: Final = r"[a-z0-9]+:([^{}|]+|\{[a-z_]+\})"
+EXPLAIN: Final = rf"^{_QUESTION}( \| {_QUESTION})*$"
 KINDS: Final = ("message", "notice", "security", "registration", "ignore")
 
 
@@ -98,7 +57,11 @@ class FrameRule(Struct, forbid_unknown_fields=True):
 
 
 class RuleData(Struct, forbid_unknown_fields=True):
-    """A rule as its TOML says it."""
+    """A rule as its TOML says it.
+
+    `explain` names what the knowledge base is asked about a line without a response code: KIND:KEY, or KIND:{group}
+    for the text of a group; of several with | between them the first that is known.
+    """
 
     name: str
     literal: str
@@ -113,6 +76,7 @@ class RuleData(Struct, forbid_unknown_fields=True):
     set: dict[str, str] = {}
     provider: str = ""
     about: str = ""
+    explain: Annotated[str, Meta(pattern=EXPLAIN)] = ""
 
 
 class PackData(Struct, forbid_unknown_fields=True):
@@ -223,6 +187,11 @@ class Rule:
                 near = difflib.get_close_matches(name, sorted(self._known), 1)
                 hint = f"did you mean {near[0]!r}? " if near else ""
                 raise PackError(f"{self.where}: unknown field {name!r}; {hint}otherwise list it under details")
+        for group in re.findall(r"\{([a-z_]+)\}", self.data.explain):
+            if group not in self.pattern.groupindex and group not in self.data.set:
+                raise PackError(
+                    f"{self.where}: explain asks for the group {group!r}, which the pattern has not; add it"
+                )
         if self.data.frame.by == "bytes" and "bytes" not in self.pattern.groupindex:
             raise PackError(f"{self.where}: a frame by bytes needs a group (?P<bytes>…) in the pattern")
         if self.data.frame.by == "terminator" and not self.terminator:

@@ -12,7 +12,7 @@ from siplogs.sip.fields import parse_credentials, parse_cseq, parse_reason, pars
 from siplogs.sip.memo import Memo
 from siplogs.sip.names import spellings
 from siplogs.sip.parties import parse_contact, parse_party, parse_via
-from siplogs.sip.text import decode
+from siplogs.sip.text import comma_list, decode
 
 _LINES_CACHED: Final = 8192
 _CACHED: Final = 4096
@@ -35,7 +35,7 @@ def _read_line(line: bytes) -> Header:
         raise ValueError(line)
     line.decode()
     header = read_header(spellings[name], value.strip())
-    if header.name == "cseq" and not is_plain_cseq(header):
+    if (header.name == "cseq" and not is_plain_cseq(header)) or (header.name == "contact" and is_list(header)):
         raise ValueError(line)
     return header
 
@@ -52,6 +52,11 @@ def is_plain_cseq(header: Header) -> bool:
     return len(cseq.code) <= 10 and int(cseq.code) < _CSEQ_END
 
 
+def is_list(header: Header) -> bool:
+    """Tell whether a header's value has several elements."""
+    return b"," in header.value and len(comma_list(header.value)) > 1
+
+
 def _top_via(value: bytes) -> TopVia:
     sent_by, _, parameters = value.partition(b";")
     position = parameters.find(b"branch=")
@@ -60,7 +65,9 @@ def _top_via(value: bytes) -> TopVia:
     else:
         branch = decode(parameters[position + 7 :].partition(b";")[0].partition(b",")[0].strip()) or None
     sent = _sent(sent_by)
-    return TopVia(ViaDocument([decode(value)]), branch, sent.transport, sent.host, sent.port)
+    return TopVia(
+        ViaDocument([decode(one) for one in comma_list(value)] or [""]), branch, sent.transport, sent.host, sent.port
+    )
 
 
 _sent = lru_cache(maxsize=_CACHED)(parse_via)

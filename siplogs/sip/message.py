@@ -8,10 +8,10 @@ from msgspec.structs import replace
 
 from siplogs.model import CSeq, Finding, Header, Message, ViaDocument
 from siplogs.sip.findings import finding
-from siplogs.sip.headers import NO_CONTROL, header_lines, is_plain_cseq, read_header
+from siplogs.sip.headers import NO_CONTROL, header_lines, is_list, is_plain_cseq, read_header
 from siplogs.sip.names import LISTS, MANDATORY, SINGLE, canonical
 from siplogs.sip.start_line import parse_start_line
-from siplogs.sip.text import comma_list, number
+from siplogs.sip.text import comma_list, decode, number
 
 
 class Limits(Struct, frozen=True):
@@ -27,6 +27,7 @@ DEFAULT_LIMITS: Final = Limits()
 _LINE_ENDS: Final = (b"\r", b"\n")
 _USUAL_HEAD: Final = 3072
 _UNTOLD: Final = -1
+_JOINED: Final = frozenset({"via", "allow", "supported", "accept", "cause", "warning"})
 
 
 def parse_message(data: bytes, *, limits: Limits = DEFAULT_LIMITS) -> Message:
@@ -89,16 +90,25 @@ def _carefully(lines: list[bytes], body: bytes, limits: Limits) -> Message:
 
 
 def _gathered(headers: list[Header]) -> tuple[dict[str, Any], dict[str, Any]]:
-    """Return `parts` and `others` of a message, headers that stand several times included."""
-    parts = {header.slot: header.parsed for header in reversed(headers) if header.slot}
-    texts = [text for header in headers if header.slot == "via" for text in header.parsed.document.original]
-    if len(texts) > 1:
-        parts["via"] = replace(parts["via"], document=ViaDocument(texts))
-    others: dict[str, Any] = {}
+    """Return `parts` and `others` of a message, headers that stand several times included.
+
+    Lists are joined; of what may stand only once the first counts, and the rest is kept as text among the others.
+    """
+    parts: dict[str, Any] = {}
+    texts: dict[str, list[str]] = {}
     for header in headers:
-        if not header.slot:
-            others.setdefault(header.name, []).append(header.parsed)
-    return parts, {name: found[0] if len(found) == 1 else found for name, found in others.items()}
+        slot, told = header.slot, header.slot in parts
+        if not slot or (told and slot not in _JOINED) or (slot == "contact" and is_list(header)):
+            texts.setdefault(header.name, []).append(decode(header.value))
+        if slot:
+            parts[slot] = _joined(slot, parts[slot], header.parsed) if told else header.parsed
+    return parts, {name: found[0] if len(found) == 1 else found for name, found in texts.items()}
+
+
+def _joined(slot: str, known: Any, more: Any) -> Any:
+    if slot == "via":
+        return replace(known, document=ViaDocument([*known.document.original, *more.document.original]))
+    return [*(known or ()), *(more or ())] or None if slot in _JOINED else known
 
 
 def halves(data: bytes) -> tuple[bytes, bytes]:

@@ -367,3 +367,35 @@ def test_the_table_of_findings_is_sound() -> None:
         assert kind.severity in ("error", "warning", "info")
         assert kind.text.count("{}") == 1
         assert kind.rfc is None or kind.rfc.startswith("RFC ")
+
+
+def test_lists_of_repeated_headers_are_joined() -> None:
+    extra = b"Supported: timer\nk: 100rel, path\nReason: SIP;cause=200\nReason: Q.850;cause=16\nAllow: ACK\n"
+    message = parse_message(request(headers=HEADERS + extra + b"Allow: BYE\n"))
+    assert message.findings == []
+    assert message.parts["supported"] == ["timer", "100rel", "path"]
+    assert message.parts["allow"] == ["ACK", "BYE"]
+    assert [(reason.protocol, reason.code) for reason in message.parts["cause"]] == [("SIP", 200), ("Q.850", 16)]
+
+
+def test_vias_of_one_line_and_of_several_stand_in_order() -> None:
+    first_line = b"Via: SIP/2.0/UDP 192.0.2.1;branch=z9hG4bK1, SIP/2.0/TCP 192.0.2.2\n"
+    message = parse_message(request(headers=first_line + HEADERS))
+    top = message.parts["via"]
+    assert (top.branch, top.host, top.transport) == ("z9hG4bK1", "192.0.2.1", "udp")
+    assert top.document.original == [
+        "SIP/2.0/UDP 192.0.2.1;branch=z9hG4bK1",
+        "SIP/2.0/TCP 192.0.2.2",
+        "SIP/2.0/UDP 192.0.2.66:5060;branch=z9hG4bK-1;rport",
+    ]
+
+
+def test_what_has_no_field_of_its_own_is_kept_as_text() -> None:
+    more = b"Contact: <sip:b@192.0.2.7>\nServer: x\nUser-Agent: y\n"
+    message = parse_message(request(headers=HEADERS + more))
+    assert message.parts["contact"].uri.username == "alice"
+    assert message.parts["user_agent"].original == "x"
+    assert message.others == {"contact": "<sip:b@192.0.2.7>", "user-agent": "y"}
+    several = parse_message(request(headers=without(b"Contact") + b"m: <sip:a@192.0.2.7>, <sip:b@192.0.2.8>\n"))
+    assert several.parts["contact"].uri.host == "192.0.2.7"
+    assert several.others == {"contact": "<sip:a@192.0.2.7>, <sip:b@192.0.2.8>"}
