@@ -31,3 +31,7 @@ class DeliveryError(SiplogsError):
     """Elasticsearch or Kibana refused or could not be reached."""
 
     exit_code = 3
+
+
+class StateError(SiplogsError):
+    """The state database is locked, damaged, or cannot be written."""

@@ -103,7 +103,9 @@ def engine(options: ReadOptions) -> Engine:
 class Part(Struct, frozen=True):
     """A piece of a log to read: a whole source, or a range of it that begins at an entry.
 
-    Records before the offset `doubtful` could be text of a damaged message's body.
+    Records before the offset `doubtful` could be text of a damaged message's body. Where `live`, the log is still
+    written to: an unfinished record at its end is left for the next reading. That one reads from `Reading.settled` on,
+    knows the date that was last seen (`dated`), and passes over the records before `done`.
     """
 
     source: Source
@@ -111,6 +113,9 @@ class Part(Struct, frozen=True):
     start: int = 0
     stop: int | None = None
     doubtful: int = 0
+    live: bool = False
+    dated: bytes = b""
+    done: int = 0
 
 
 class Reading:
@@ -122,8 +127,10 @@ class Reading:
         self.accounting = Accounting()
         self.products: tuple[str, ...] = part.products
         self.head = b""
-        self.end = self.doubtful = 0
-        self.wrapped = False
+        self.end = self.doubtful = self.settled = 0
+        self.waiting = False
+        self._scanner: Scanner | None = None
+        self._stream: RecordStream | None = None
         self.trouble: SourceError | None = None
         self._on_bytes = on_bytes
         self._engine = engine(options)
@@ -140,15 +147,35 @@ class Reading:
         products = self.products or tuple(sorted({pack.product for pack in packs.values()}))
         largest, doubtful = self.options.largest, part.doubtful
         literals = self._engine.literals(products)
-        scanner = Scanner(literals, offset=part.start, stop=part.stop, largest=largest, doubtful=doubtful)
+        scanner = Scanner(
+            literals,
+            offset=part.start,
+            stop=part.stop,
+            largest=largest,
+            doubtful=doubtful,
+            dated=part.dated,
+            live=part.live,
+        )
         stream = RecordStream(scanner, [pack for pack in packs.values() if pack.product in products], part.start)
         builder = self._builder(source)
-        self.accounting = scanner.accounting
+        self._scanner, self._stream, self.accounting = scanner, stream, scanner.accounting
         for record in stream(_chained(first, blocks)):
-            yield builder.build(record)
+            if record.offset >= part.done:
+                yield builder.build(record)
         if builder.timeless:
             self.accounting.reasons["bad-time"] += builder.timeless
-        self.end, self.doubtful, self.wrapped = scanner.end, scanner.doubtful, stream.wrapped
+        self.end, self.doubtful = scanner.end, scanner.doubtful
+        self.settled, self.waiting = stream.settled, scanner.waiting
+
+    @property
+    def wrapped(self) -> bool:
+        """Whether anything had to be unwrapped so far."""
+        return self._stream is not None and self._stream.wrapped
+
+    @property
+    def dated(self) -> bytes:
+        """The text of the last date that a record needed so far."""
+        return self._scanner.dated if self._scanner is not None else b""
 
     def _blocks(self) -> Iterator[bytes]:
         try:
@@ -158,7 +185,7 @@ class Reading:
 
     def _builder(self, source: Source) -> EventBuilder:
         return EventBuilder(
-            path=source.path.encode("utf-8", "surrogateescape").decode("utf-8", "replace"),
+            path=(source.name or source.path).encode("utf-8", "surrogateescape").decode("utf-8", "replace"),
             identity=source.identity(),
             clock=Clock(self._engine.zone, source.modified),
             knowledge=self._engine.knowledge,

@@ -102,7 +102,9 @@ def _escaped(literal: bytes) -> bytes:
 class Scanner:
     """Turns blocks of one log, or of the part of it from `offset` to `stop`, into records; or piece by piece by `feed`.
 
-    A part is read on past `stop` until its last record is whole; `end` then says how far that record reached.
+    A part is read on past `stop` until its last record is whole; `end` then says how far that record reached. `dated`
+    is the text of the last date before `offset`. Where a log is still written to (`live`), its end is no record's end:
+    what is unfinished there is left for the next reading, which begins at `settled`.
     """
 
     def __init__(
@@ -114,6 +116,8 @@ class Scanner:
         largest: int = LARGEST_MESSAGE,
         remember_missed: int = 0,
         doubtful: int = 0,
+        dated: bytes = b"",
+        live: bool = False,
     ) -> None:
         self._remember = remember_missed
         self.missed: list[bytes] = []
@@ -125,7 +129,9 @@ class Scanner:
         self._floor = 0
         self._scanned = 0
         self._doubtful = max(doubtful - offset, 0)
-        self._dated = b""
+        self._dated = dated
+        self._live = live
+        self._settling = False
         self._dated_at = 0
         self._marks: list[int] = []
         self._next_mark = 0
@@ -146,12 +152,37 @@ class Scanner:
             yield from self.feed(block)
             if self._stop is not None and not self._waiting and self._base + len(self._data) >= self._stop + LOOKAHEAD:
                 break
-        yield from self.feed(b"", final=True)
+        if self._live:
+            yield from self._settle()
+        else:
+            yield from self.feed(b"", final=True)
+
+    def _settle(self) -> Iterator[Record]:
+        """Take the records that are whole at the end of what there is, although nothing follows them yet."""
+        self._settling = True
+        yield from self._records(final=False)
+        self._settling = False
+        self._forget(final=False)
 
     @property
     def end(self) -> int:
         """Return the offset up to which the log is dealt with."""
         return self._base + self._floor
+
+    @property
+    def settled(self) -> int:
+        """Return the offset before which nothing is needed any more: behind the last record or what was skipped."""
+        return self._base + max(self._floor, self._keep_from(), 0)
+
+    @property
+    def dated(self) -> bytes:
+        """Return the text of the last date that a record needed."""
+        return self._dated
+
+    @property
+    def waiting(self) -> bool:
+        """Tell whether an unfinished record is waiting for more of the log."""
+        return bool(self._waiting)
 
     @property
     def doubtful(self) -> int:
@@ -210,8 +241,8 @@ class Scanner:
                 continue
             entry, prefix, match = found
             frame = whole_frame(rule, data, entry, match, self._largest) if rule.counts_wire_bytes else None
-            frame = frame or frame_record(rule, Window(data, entry, final, self._largest), match)
-            if frame is None:
+            frame = frame or frame_record(rule, Window(data, entry, final or self._settling, self._largest), match)
+            if frame is None or (self._settling and (frame.damage or frame.doubtful)):
                 return None
             return self._take(rule, entry, prefix, match, frame)
         if not final and len(data) - position < LONGEST_MARKER:

@@ -4,18 +4,21 @@ from bisect import bisect_right
 from collections.abc import Iterable, Iterator, Sequence
 
 from siplogs.model import Record
-from siplogs.packs.carriers import unwrap
+from siplogs.packs.carriers import WINDOW, unwrap
 from siplogs.packs.pack import Pack
 from siplogs.packs.scanner import Scanner
 from siplogs.packs.unwrapped import Unwrapped
 
 REMEMBERED = 4 * 1024 * 1024
+WINDOWS_AGAIN = 2
 
 
 class RecordStream:
     """Records of raw blocks; `wrapped` says afterwards whether anything had to be unwrapped.
 
     `end` and `doubtful` are raw offsets, exact where nothing was wrapped.
+
+    A log that is still written to can be read on from `settled` once more of it is there.
     """
 
     def __init__(self, scanner: Scanner, packs: Sequence[Pack], offset: int = 0) -> None:
@@ -34,6 +37,13 @@ class RecordStream:
                 start, end = self._raw(record.offset), self._raw(record.offset + record.length)
                 record.offset, record.length = start, max(0, end - start)
             yield record
+
+    @property
+    def settled(self) -> int:
+        """Return the raw offset from which to read on; for a wrapped log some windows before, to know it again."""
+        if not self.wrapped:
+            return self.scanner.settled
+        return max(self._raw(self.scanner.settled) // WINDOW - WINDOWS_AGAIN, 0) * WINDOW
 
     def _clean(self, pieces: Iterable[Unwrapped]) -> Iterator[bytes]:
         for piece in pieces:

@@ -6,7 +6,7 @@ import stat
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from pathlib import Path
-from typing import Final
+from typing import Final, NamedTuple
 
 from siplogs.errors import SourceError
 from siplogs.sources.content import HEAD, first_moment, looks_like_pbx
@@ -34,6 +34,13 @@ _KNOWN: Final = re.compile(
 _PERHAPS: Final = (".log", ".txt")
 
 
+class LogSet(NamedTuple):
+    """A log and its rotations, oldest first; `family` is the folder and the name of the live file."""
+
+    family: str
+    sources: list[Source]
+
+
 def find(paths: Sequence[str], *, warn: Callable[[str], None], root: str = "/") -> list[Source]:
     """Find the logs that `paths` name, each once, rotated sets (told by folder and name) oldest first.
 
@@ -43,12 +50,17 @@ def find(paths: Sequence[str], *, warn: Callable[[str], None], root: str = "/") 
 
     `warn` gets one line, naming the path and what to do, for each that is missing, empty, unreadable or no log.
     """
+    return [source for one in find_sets(paths, warn=warn, root=root) for source in one.sources]
+
+
+def find_sets(paths: Sequence[str], *, warn: Callable[[str], None], root: str = "/") -> list[LogSet]:
+    """Find the logs as `find` does, but keep each rotated set apart."""
     search = _Search(warn)
     for path in paths:
         search.argument(path)
     if not paths:
         search.usual_places(root.rstrip("/"))
-    return search.ordered()
+    return search.sets()
 
 
 class _Search:
@@ -78,11 +90,11 @@ class _Search:
         if not self._found and not self._warnings:
             self._complain("no log of Asterisk or FreeSWITCH in the usual places; name one: siplogs scan /path/to/full")
 
-    def ordered(self) -> list[Source]:
-        sets: dict[Path, list[Member]] = {}
+    def sets(self) -> list[LogSet]:
+        found: dict[Path, list[Member]] = {}
         for family, member in self._found.values():
-            sets.setdefault(family, []).append(member)
-        return [source for members in sets.values() for source in oldest_first(members)]
+            found.setdefault(family, []).append(member)
+        return [LogSet(str(family), oldest_first(members)) for family, members in found.items()]
 
     def _folder(self, folder: str) -> bool:
         families: dict[str, list[str]] = {}
