@@ -1,17 +1,15 @@
-"""`siplogs ship`: sends the SIP events of logs to Elasticsearch, each exactly once however often it runs."""
+"""`siplogs ship`: sends what is new in logs to Elasticsearch, each event exactly once however often it runs."""
 
-from collections.abc import Callable, Iterator
+import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
 from siplogs import config
-from siplogs.cli.shared import read_options
 from siplogs.errors import ConfigError
 
-if TYPE_CHECKING:
-    from siplogs.model import Event
+IDLE_SECONDS = 60.0
 
 
 def ship(
@@ -38,69 +36,68 @@ def ship(
     ] = None,
     since: Annotated[str | None, typer.Option("--since", metavar="TIME", help="Only events from this time on.")] = None,
     until: Annotated[str | None, typer.Option("--until", metavar="TIME", help="Only events up to this time.")] = None,
+    state: Annotated[
+        Path | None, typer.Option("--state", metavar="FILE", help="Where it is kept how far each log was read.")
+    ] = None,
+    from_beginning: Annotated[
+        bool, typer.Option("--from-beginning", help="Read everything again; what is there is not doubled.")
+    ] = False,
     dead_letters: Annotated[
         bool, typer.Option("--dead-letters", help="Send the documents again that Elasticsearch refused earlier.")
     ] = False,
-    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No report when everything was delivered.")] = False,
+    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No report on a terminal either.")] = False,
+    verbose: Annotated[bool, typer.Option("--verbose", "-v", help="A report also when nobody watches.")] = False,
 ) -> None:
-    """Send the SIP events of logs to Elasticsearch; sending them again changes nothing.
+    """Send what is new in logs to Elasticsearch, and end; made for cron, silent there when all went well.
 
     Exit codes: 0 everything is there, 1 some documents were refused and kept as dead letters, 2 wrong usage or
-    settings, 3 Elasticsearch unreachable or refusing; then nothing is lost and the next run continues.
+    settings or a log that could not be read, 3 Elasticsearch unreachable or refusing; then nothing is lost and the next
+    run continues.
 
-    Example: siplogs ship --quiet /var/log/asterisk/full
+    Example: siplogs ship /var/log/asterisk/full
     """
-    from siplogs.outputs.elasticsearch import connect, document
-    from siplogs.shipping import templates
-    from siplogs.shipping.dead_letters import DeadLetters
-    from siplogs.shipping.delivery import Limits, deliver, resend
+    from siplogs.cli.shipment import destination, inputs, since_until
+    from siplogs.shipping.collect import Collector, Settings
+    from siplogs.shipping.delivery import resend
+    from siplogs.shipping.state import State
+    from siplogs.shipping.tail import ship as deliver_new
 
     if dead_letters and paths:
         raise ConfigError("--dead-letters sends what was refused earlier and takes no PATH: leave one of them out")
-    overrides = {"elasticsearch": {"url": elasticsearch, "period": period}, "timezone": timezone}
+    overrides = {
+        "elasticsearch": {"url": elasticsearch, "period": period},
+        "timezone": timezone,
+        "delivery": {"state": str(state) if state else None},
+    }
     settings = config.load(configuration, overrides)
-    warnings: list[str] = []
     for warning in settings.warnings:
         typer.echo(warning, err=True)
-    server = connect(settings.elasticsearch)
-    templates.check(server)
-    letters = DeadLetters(Path(settings.delivery.dead_letters))
-    limits = Limits(settings.delivery.batch_documents, settings.delivery.batch_bytes)
+    warnings: list[str] = []
+
+    def warn(text: str) -> None:
+        warnings.append(text)
+        typer.echo(f"siplogs: {text}", err=True)
+
+    chosen = Settings(
+        inputs(settings, [str(path) for path in paths or []], pack or ""),
+        settings.elasticsearch.period,
+        since_until(since, until, settings.timezone or ""),
+        IDLE_SECONDS,
+    )
+    server, letters, limits = destination(settings)
     if dead_letters:
         report = resend(server, letters, limits)
     else:
-        events = _events([str(path) for path in paths or []], settings, pack, since, until, _warn(warnings))
-        indexed = (document(event, settings.elasticsearch.period) for event in events)
-        report = deliver(indexed, server, letters, limits)
+        with State(Path(settings.delivery.state), purpose="siplogs ship") as place:
+            if from_beginning:
+                place.forget(place.places())
+            collector = Collector(place, chosen, warn)
+            report = deliver_new(collector, server, letters, limits)
+            collector.close()
     if report.dead:
         typer.echo(f"{report}, kept in {letters.path}: mend the cause, then siplogs ship --dead-letters", err=True)
         raise typer.Exit(1)
-    if not quiet:
+    if verbose or (sys.stderr.isatty() and not quiet):
         typer.echo(str(report), err=True)
     if warnings:
         raise typer.Exit(2)
-
-
-def _warn(seen: list[str]) -> "Callable[[str], None]":
-    def warn(text: str) -> None:
-        seen.append(text)
-        typer.echo(f"siplogs: {text}", err=True)
-
-    return warn
-
-
-def _events(
-    paths: list[str],
-    settings: config.Settings,
-    pack: str | None,
-    since: str | None,
-    until: str | None,
-    warn: "Callable[[str], None]",
-) -> "Iterator[Event]":
-    from siplogs.filters import Filter
-    from siplogs.pipeline import read_events
-    from siplogs.sources import find
-
-    options = read_options(settings, (pack,) if pack else ())
-    wanted = Filter(since=since or "", until=until or "", timezone=options.timezone).check()
-    return (event for event in read_events(find(paths, warn=warn), options, warn) if wanted.accepts(event))

@@ -31,6 +31,13 @@ _FORGOTTEN_SECONDS: Final = 60 * 86_400.0
 Key = tuple[str, str]
 
 
+class Input(Struct, frozen=True):
+    """Logs that are read in one way; without paths those in the usual places."""
+
+    paths: tuple[str, ...] = ()
+    options: ReadOptions = ReadOptions()
+
+
 class Settings(Struct, frozen=True):
     """How logs are collected.
 
@@ -38,8 +45,7 @@ class Settings(Struct, frozen=True):
     `from_end` and an empty state, what the logs hold now is passed over.
     """
 
-    paths: tuple[str, ...] = ()
-    options: ReadOptions = ReadOptions()
+    inputs: tuple[Input, ...] = (Input(),)
     period: Period = "month"
     wanted: Filter | None = None
     idle: float = 60.0
@@ -77,19 +83,22 @@ class Collector:
         self._read = 0
         self._delivered = 0
         self._held: dict[Key, int] = {}
+        self._options: dict[Key, ReadOptions] = {}
         self._from_end = settings.from_end and not self.places
 
     def documents(self) -> Iterator[Document]:
         """Yield the documents of everything new, oldest first; the checkpoint moves by `settled` and `finish` alone."""
         found: set[Key] = set()
         families: set[str] = set()
-        for log in find_sets(self._settings.paths, warn=self._warn):
-            families.add(log.family)
-            for source in log.sources:
-                key = self._key(log, source)
-                if key is not None:
-                    found.add(key)
-                    yield from self._source(key, source)
+        for one in self._settings.inputs:
+            for log in find_sets(one.paths, warn=self._warn):
+                families.add(log.family)
+                for source in log.sources:
+                    key = self._key(log, source)
+                    if key is not None:
+                        found.add(key)
+                        self._options[key] = one.options
+                        yield from self._source(key, source)
         yield from self._deleted(found)
         self._note_losses(found, families)
 
@@ -156,7 +165,7 @@ class Collector:
         self._state.save([place])
         products = tuple(filter(None, place.products.split(",")))
         part = Part(source, products, start, live=live, dated=place.dated, done=place.done)
-        reading = Reading(part, self._settings.options)
+        reading = Reading(part, self._options[key])
         yield from self._events(key, reading, source)
         if reading.trouble is not None:
             self._warn(str(reading.trouble))

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from siplogs.outputs.elasticsearch import Document
 from siplogs.pipeline import ReadOptions, read_events
-from siplogs.shipping.collect import Collector, Settings
+from siplogs.shipping.collect import Collector, Input, Settings
 from siplogs.shipping.state import State
 from siplogs.sources import find
 from tests.packs.writers import message, pjsip
@@ -44,7 +44,7 @@ class Bench:
     ) -> int:
         """One pass; with `crash_after` the process dies after so many settled batches."""
         with State(self.state_path) as state:
-            chosen = Settings(paths=(str(self.folder / "full*"),), options=OPTIONS, idle=idle, from_end=from_end)
+            chosen = Settings((Input((str(self.folder / "full*"),), OPTIONS),), idle=idle, from_end=from_end)
             collector = Collector(state, chosen, self.warnings.append)
             pending: list[Document] = []
             settled = before = len(self.delivered)
@@ -198,7 +198,7 @@ def test_what_was_deleted_unread_is_said_so(bench: Bench) -> None:
 def test_the_rest_of_a_deleted_log_is_read_while_it_is_held_open(bench: Bench) -> None:
     bench.append(log_text(0, 3))
     with State(bench.state_path) as state:
-        chosen = Settings(paths=(str(bench.folder / "full*"),), options=OPTIONS, idle=SOON)
+        chosen = Settings((Input((str(bench.folder / "full*"),), OPTIONS),), idle=SOON)
         collector = Collector(state, chosen, bench.warnings.append)
         first = [one.id for one in collector.documents()]
         collector.finish({})
@@ -206,7 +206,7 @@ def test_the_rest_of_a_deleted_log_is_read_while_it_is_held_open(bench: Bench) -
         expected = ids(bench.live)
         bench.live.unlink()
         (bench.folder / "full.9").write_bytes(log_text(90, 1))
-        second = [one for one in collector.documents()]
+        second = list(collector.documents())
         collector.finish({})
         collector.close()
     assert first + [one.id for one in second if one.id in expected] == expected

@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from siplogs import config
 from siplogs.config import Settings, load
 from siplogs.errors import ConfigError
 
@@ -107,6 +108,91 @@ def test_credentials_inside_an_address_are_refused_and_not_repeated(configure: A
     message = refusal(configure, f'[{section}]\nurl = "https://elastic:geheim@example.com:9200"')
     assert "geheim" not in message
     assert "elasticsearch.password_file" in message
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "elastic:geheim@example.com:9200",
+        "https://[geheim",
+        "https://es.example.com/?key=geheim",
+        "https://es.example.com/geheim\x01",
+        "https://es.example.com:0/geheim",
+        "https://es.example.com:99999/geheim",
+        "geheim",
+    ],
+)
+@pytest.mark.parametrize("section", ["elasticsearch", "kibana"])
+def test_what_is_no_address_is_refused_and_not_repeated(configure: Any, section: str, url: str) -> None:
+    message = refusal(configure, "", None, **{section: {"url": url}})
+    assert message.startswith(f"command line: {section}.url holds ")
+    assert "geheim" not in message
+
+
+@pytest.mark.parametrize("secret", ["geheim\nnoch eins", "geheimä", '{"encoded": "geheim"}', "ge heim", "geheim\x00"])
+def test_what_is_no_api_key_is_refused_and_not_repeated(configure: Any, tmp_path: Path, secret: str) -> None:
+    message = refusal(configure, "", {"SIPLOGS_ELASTICSEARCH_API_KEY": secret})
+    assert message.startswith("elasticsearch.api_key holds no API key: ")
+    assert "heim" not in message
+    key = tmp_path / "key"
+    key.write_text(secret, encoding="utf-8")
+    message = refusal(configure, f'[elasticsearch]\napi_key_file = "{key}"')
+    assert message.startswith("elasticsearch.api_key_file holds no API key: ")
+    assert "heim" not in message
+
+
+@pytest.mark.parametrize(
+    ("user", "password", "named"),
+    [
+        ("elastic", "geheim\nnoch eins", "elasticsearch.password"),
+        ("elastic", "geheim\udce4", "elasticsearch.password"),
+        ("elastic:geheim", "geheim", "elasticsearch.username"),
+        ("geheim\x7f", "geheim", "elasticsearch.username"),
+    ],
+)
+def test_what_is_no_user_or_password_is_refused_and_not_repeated(
+    configure: Any, user: str, password: str, named: str
+) -> None:
+    environment = {"SIPLOGS_ELASTICSEARCH_USERNAME": user, "SIPLOGS_ELASTICSEARCH_PASSWORD": password}
+    message = refusal(configure, "", environment)
+    assert message.startswith(f"{named} holds no ")
+    assert "geheim" not in message
+
+
+def test_a_secret_in_a_file_that_is_no_text_is_not_repeated(configure: Any, tmp_path: Path) -> None:
+    key = tmp_path / "key"
+    key.write_bytes(b"geheim\xe4")
+    message = refusal(configure, f'[elasticsearch]\napi_key_file = "{key}"')
+    assert message == (f"elasticsearch.api_key_file: {key} is not UTF-8 text; write the secret into it, on one line")
+
+
+def test_who_speaks_to_no_server_needs_no_secrets(tmp_path: Path) -> None:
+    file = tmp_path / "siplogs.toml"
+    file.write_text(
+        'timezone = "UTC"\n[elasticsearch]\napi_key_file = "/nowhere/key"\nverify = false', encoding="utf-8"
+    )
+    settings = load(file, environment={}, secrets=False)
+    assert (settings.timezone, settings.elasticsearch.api_key, settings.warnings) == ("UTC", None, ())
+    with pytest.raises(ConfigError, match="cannot read /nowhere/key: no such file"):
+        load(file, environment={})
+
+
+def test_a_default_file_that_cannot_be_read_stops_only_who_needs_its_secrets(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(config, "DEFAULT_FILE", tmp_path)  # a folder: not even root can read it
+    (warning,) = load(environment={}, secrets=False).warnings
+    assert warning == f"{tmp_path}: cannot be read (Is a directory); going on without its settings"
+    with pytest.raises(ConfigError, match="cannot be read"):
+        load(environment={})
+    with pytest.raises(ConfigError, match="cannot be read"):
+        load(tmp_path, environment={}, secrets=False)
+
+
+def test_the_language_is_a_setting(configure: Any) -> None:
+    assert configure().language == ""
+    assert configure('language = "es"').language == "es"
+    assert configure('language = "es"', {"SIPLOGS_LANGUAGE": "en"}).language == "en"
 
 
 @pytest.mark.parametrize(
