@@ -11,7 +11,7 @@ from msgspec import Meta, Struct, field
 ECS_VERSION: Final = "8.17.0"
 
 _PLACED: Final = (
-    "time dated level thread pbx_call logger line function provider transport source source_port destination "
+    "time level thread pbx_call logger line function provider transport source source_port destination "
     "destination_port direction call_id method code phrase cseq from to contact uri user realm user_agent cause "
     "cause_text cause_protocol reason outcome channel peer error error_code error_type bytes response"
 )

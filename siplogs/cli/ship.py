@@ -83,14 +83,13 @@ def ship(
         settings.elasticsearch.period,
         since_until(since, until, settings.timezone or ""),
         IDLE_SECONDS,
+        anew=from_beginning,
     )
     server, letters, limits = destination(settings)
     if dead_letters:
         report = resend(server, letters, limits)
     else:
         with State(Path(settings.delivery.state), purpose="siplogs ship") as place:
-            if from_beginning:
-                place.forget(place.places())
             collector = Collector(place, chosen, warn)
             report = deliver_new(collector, server, letters, limits)
             collector.close()

@@ -23,6 +23,7 @@ _MONTHS: Final = {
 _CACHED: Final = 4096
 SHORT: Final = 8
 _ZONE_NAME: Final = re.compile(r"[A-Za-z][\w+-]*(?:/[A-Za-z][\w+-]*)*")
+_LONGEST_ZONE: Final = 64
 _HALF_DAY: Final = timedelta(hours=12)
 _DAY: Final = timedelta(days=1)
 
@@ -177,7 +178,13 @@ def _offset_text(aware: datetime) -> str:
 
 
 def zone_named(name: str) -> tzinfo | None:
-    """Return the zone of a name such as Europe/Madrid, UTC or +02:00; None when there is no such zone."""
-    if re.fullmatch(r"[+-]\d\d:?\d\d", name):
-        return _fixed_zone(name.encode())
-    return tz.gettz(name) if _ZONE_NAME.fullmatch(name) else None
+    """Return the zone of a name such as Europe/Madrid, UTC or +02:00 (below 24 hours); None when there is none."""
+    try:
+        if re.fullmatch(r"[+-]\d\d:?[0-5]\d", name):
+            zone = _fixed_zone(name.encode())
+        else:
+            zone = tz.gettz(name) if len(name) <= _LONGEST_ZONE and _ZONE_NAME.fullmatch(name) else None
+        datetime(2000, 1, 1, tzinfo=zone).utcoffset()  # raises for an offset of a day or more
+    except (OSError, ValueError, OverflowError):
+        return None
+    return zone

@@ -35,6 +35,8 @@ from siplogs.sip import (
 
 _RELATIONS: Final = 8192
 _MOST_PAIRS: Final = 64
+_STACKS: Final = ("asterisk-pjsip", "asterisk-chan-sip")
+_STACK_SIGNS: Final = re.compile("(pjsip|pjproject)|(chan_sip)")
 _PAIR: Final = re.compile(rb'([A-Za-z]{1,40})="([^"\n]{0,1024})"')
 
 
@@ -43,9 +45,17 @@ def text(value: bytes) -> str:
     return value.decode("utf-8", "replace")
 
 
-def stack_of(pack: str, pbx: str) -> str:
-    """Name the SIP stack that a pack's records come from, as the knowledge base knows it."""
-    return pack if pack in ("asterisk-pjsip", "asterisk-chan-sip") else pbx
+def stack_of(pack: str, pbx: str, source: str = "") -> str:
+    """Name the SIP stack that a record comes from, as the knowledge base knows it.
+
+    `source` is the PBX's C file or component where a pack has lines of both stacks of Asterisk.
+    """
+    if pack in _STACKS:
+        return pack
+    if pbx == "asterisk":
+        found = _STACK_SIGNS.search(source)
+        return _STACKS[found.lastindex == 2] if found is not None else pbx
+    return pbx
 
 
 def optional(fields: dict[str, bytes], name: str) -> str | None:

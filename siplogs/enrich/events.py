@@ -152,7 +152,7 @@ class EventBuilder:
             far=endpoint(fields.get("source") or fields.get("destination"), port),
             transport=text(fields.get("transport", b"")).lower(),
             direction=text(fields.get("direction", b"")),
-            stack=stack_of(record.pack, pbx),
+            stack=stack_of(record.pack, pbx, text(fields.get("logger") or fields.get("provider") or b"")),
             pbx=pbx,
             dataset=f"siplogs.{pbx}",
             log=self._log(fields.get("level"), fields.get("logger"), fields.get("line"), fields.get("function")),
@@ -294,6 +294,9 @@ class EventBuilder:
         user = User(name=text(fields["user"]) or None, domain=optional(fields, "realm")) if "user" in fields else None
         outcome = optional(fields, "outcome") or judged.outcome
         damage = record.damage
+        reason = self._reasons.of_line(judged.reason, record, known.stack, failed=outcome == "failure")
+        if outcome == "failure" and reason is not None and not reason.failure:
+            outcome = "unknown"
         return Event(
             timestamp=moment[0],
             event=EventMeta(
@@ -322,7 +325,7 @@ class EventBuilder:
                 failure=True if outcome == "failure" else None,
                 response=judged.side,
                 transport=known.transport or None,
-                reason=judged.reason or self._reasons.topic(record, known.stack),
+                reason=reason,
                 cause=cause_of(fields, self._reasons.caused),
                 details=details_of(fields, raw, pairs=record.rule in self._pairs),
                 pbx_call=known.pbx_call,

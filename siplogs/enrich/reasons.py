@@ -77,8 +77,13 @@ class Reasons:
             side or None,
         )
 
-    def topic(self, record: Record, stack: str) -> Explanation | None:
-        """Explain a line that has no response code, as its rule says."""
+    def of_line(self, code: Explanation | None, record: Record, stack: str, *, failed: bool) -> Explanation | None:
+        """Explain a line by its code, or as its rule says where there is none or one that explains no failure."""
+        if code is not None and (code.failure or not failed):
+            return code
+        return self._topic(record, stack) or code
+
+    def _topic(self, record: Record, stack: str) -> Explanation | None:
         for kind, name in self._topics.get((record.pack, record.rule), ()):
             asked = text(record.fields.get(name[1:-1], b"")) if name.startswith("{") else name
             known = self._knowledge.term(kind, asked, stack)

@@ -487,7 +487,8 @@ def _names(pattern: Any) -> tuple[str, ...]:
 
 def _taken(rule: Rule, prefix: Any, match: Any) -> dict[str, bytes]:
     """Gather what constants, prefix and pattern say, the pattern before the prefix; time and byte count apart."""
-    found = {**(prefix.groupdict() if prefix is not None else {}), **match.groupdict()}
+    found = prefix.groupdict() if prefix is not None else {}
+    found |= {name: value for name, value in match.groupdict().items() if value or not found.get(name)}
     found.pop("time", None)
     if rule.is_message:
         found.pop("bytes", None)

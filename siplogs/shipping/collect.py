@@ -42,7 +42,8 @@ class Settings(Struct, frozen=True):
     """How logs are collected.
 
     `idle` is for how many seconds a file must not have changed before what is unfinished at its end counts as cut. With
-    `from_end` and an empty state, what the logs hold now is passed over.
+    `from_end` and an empty state, what the logs hold now is passed over. With `anew` each log is read once more from
+    its beginning.
     """
 
     inputs: tuple[Input, ...] = (Input(),)
@@ -50,6 +51,7 @@ class Settings(Struct, frozen=True):
     wanted: Filter | None = None
     idle: float = 60.0
     from_end: bool = False
+    anew: bool = False
 
 
 class _Mark(Struct):
@@ -84,6 +86,7 @@ class Collector:
         self._delivered = 0
         self._held: dict[Key, int] = {}
         self._options: dict[Key, ReadOptions] = {}
+        self._begun: set[Key] = set()
         self._from_end = settings.from_end and not self.places
 
     def documents(self) -> Iterator[Document]:
@@ -192,7 +195,8 @@ class Collector:
 
     def _place(self, key: Key, source: Source) -> Place:
         """Return what is known of a log; a new one of a family never met before may begin at its end."""
-        if key not in self.places:
+        if key not in self.places or (self._settings.anew and key not in self._begun):
+            self._begun.add(key)
             place = self.places[key] = Place(*key, path=source.path)
             if self._from_end:
                 self._begin_at_end(place, source)

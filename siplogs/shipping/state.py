@@ -7,21 +7,26 @@ neither renaming nor compressing it loses the place, and a file that took its na
 import fcntl
 import os
 import sqlite3
+import time
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
 from typing import Final, Self
 
+import msgspec
 from msgspec import Struct
 
 from siplogs.errors import StateError
 
 APPLICATION: Final = 0x51BC1095
-VERSION: Final = 1
+VERSION: Final = 2
 _BUSY_SECONDS: Final = 10.0
+_LOCK_SECONDS: Final = 0.5
+"""For how long a lock is tried to get: whoever asks who has it holds it for a moment."""
 
-_SCHEMA: Final = """
+_PULSE: Final = "CREATE TABLE pulse (id INTEGER PRIMARY KEY CHECK (id = 1), said BLOB NOT NULL);"
+_SCHEMA: Final = f"""
 CREATE TABLE logs (
     family TEXT NOT NULL, identity TEXT NOT NULL, path TEXT NOT NULL, seen TEXT NOT NULL, size INTEGER NOT NULL,
     done INTEGER NOT NULL, settled INTEGER NOT NULL, dated BLOB NOT NULL, products TEXT NOT NULL, tail TEXT NOT NULL,
@@ -29,8 +34,9 @@ CREATE TABLE logs (
     PRIMARY KEY (family, identity)
 ) WITHOUT ROWID;
 CREATE TABLE counts (name TEXT PRIMARY KEY, number INTEGER NOT NULL) WITHOUT ROWID;
+{_PULSE}
 """
-_MIGRATIONS: Final[dict[int, str]] = {}
+_MIGRATIONS: Final[dict[int, str]] = {2: _PULSE}
 """SQL that makes a database of the version before into one of the version that is the key."""
 
 
@@ -59,9 +65,32 @@ class Place(Struct):
     last_seen: float = 0.0
 
 
+class Pulse(Struct):
+    """What a `tail` says of itself now and then; times are seconds since 1970.
+
+    `events` counts those that were settled since `started`, `rate` is how many a second lately, `pauses` how often
+    Elasticsearch made it wait, `failures` how many passes in a row were given up; `error` is what was wrong last, at
+    `failed`. `beat` is when this was written.
+    """
+
+    process: int = 0
+    started: float = 0.0
+    beat: float = 0.0
+    events: int = 0
+    rate: float = 0.0
+    pauses: int = 0
+    failures: int = 0
+    error: str = ""
+    failed: float = 0.0
+
+
 _COLUMNS: Final = Place.__struct_fields__
 _SELECT: Final = f"SELECT {', '.join(_COLUMNS)} FROM logs"  # noqa: S608
 _WRITE: Final = f"REPLACE INTO logs ({', '.join(_COLUMNS)}) VALUES ({', '.join('?' * len(_COLUMNS))})"  # noqa: S608
+
+
+class NoStateError(StateError):
+    """There is no database yet."""
 
 
 class State:
@@ -74,6 +103,7 @@ class State:
         """
         self.path = path
         self._lock = -1
+        self._version = VERSION
         try:
             if not readonly:
                 path.parent.mkdir(parents=True, exist_ok=True, mode=0o750)
@@ -131,6 +161,19 @@ class State:
         with self._guarded():
             return dict(self._database.execute("SELECT name, number FROM counts"))
 
+    def pulse(self) -> Pulse | None:
+        """Return what a `tail` said of itself last, if one ever ran here."""
+        if self._version < 2:
+            return None
+        with self._guarded():
+            row = self._database.execute("SELECT said FROM pulse").fetchone()
+        return msgspec.json.decode(row[0], type=Pulse) if row else None
+
+    def beat(self, pulse: Pulse) -> None:
+        """Keep what a `tail` says of itself."""
+        with self._guarded(), self._database:
+            self._database.execute("REPLACE INTO pulse VALUES (1, ?)", (msgspec.json.encode(pulse),))
+
     def forget(self, places: Iterable[Place]) -> None:
         """Delete what is known of logs that are long gone."""
         with self._guarded(), self._database:
@@ -141,8 +184,10 @@ class State:
 
     def _opened(self, *, readonly: bool) -> sqlite3.Connection:
         if readonly and not self.path.exists():
-            raise StateError(f"{self.path}: no state there yet; siplogs ship or siplogs tail makes it")
+            raise NoStateError(f"{self.path}: no state there yet; siplogs ship or siplogs tail makes it")
         address = f"{self.path.absolute().as_uri()}?mode={'ro' if readonly else 'rwc'}"
+        if readonly and not self.path.with_name(f"{self.path.name}-wal").exists():
+            address += "&immutable=1"  # else SQLite wants to write beside a database that nobody has open
         database = sqlite3.connect(address, uri=True, timeout=_BUSY_SECONDS)
         try:
             self._prepare(database, readonly=readonly)
@@ -163,7 +208,9 @@ class State:
             raise StateError(f"{self.path}: not a state database of siplogs; name another file with --state")
         elif version > VERSION:
             raise StateError(f"{self.path}: written by a newer siplogs (version {version}); upgrade siplogs here")
-        elif version < VERSION and not readonly:
+        elif readonly:
+            self._version = version
+        elif version < VERSION:
             for step in range(version + 1, VERSION + 1):
                 database.executescript(f"BEGIN; {_MIGRATIONS[step]} PRAGMA user_version = {step}; COMMIT")
         (sound,) = database.execute("PRAGMA quick_check(1)").fetchone()
@@ -190,17 +237,44 @@ def _place(row: tuple[object, ...]) -> Place:
 def _locked(lock: Path, path: Path, purpose: str) -> int:
     """Take the lock file for this process; whoever has it wrote its number and purpose into it."""
     file = os.open(lock, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o640)
-    try:
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError as error:
-        holder = os.pread(file, 200, 0).decode("utf-8", "replace").strip() or "another process"
-        os.close(file)
-        raise StateError(
-            f"{path}: {holder} is working on it; wait for its end, stop it, or name another file with --state"
-        ) from error
+    end = time.monotonic() + _LOCK_SECONDS
+    while not _taken(file, fcntl.LOCK_EX):
+        if time.monotonic() > end:
+            holder = _noted_holder(file)
+            os.close(file)
+            raise StateError(
+                f"{path}: {holder} is working on it; wait for its end, stop it, or name another file with --state"
+            )
+        time.sleep(_LOCK_SECONDS / 10)
     os.ftruncate(file, 0)
     os.pwrite(file, f"process {os.getpid()} ({purpose})\n".encode(), 0)
     return file
+
+
+def holder(path: Path) -> str:
+    """Return which process works on the database, such as "process 12 (siplogs tail)"; "" when none does."""
+    try:
+        file = os.open(path.with_name(path.name + ".lock"), os.O_RDONLY | os.O_CLOEXEC)
+    except FileNotFoundError:
+        return ""
+    except OSError as error:
+        raise _explained(path, error) from error
+    try:
+        return "" if _taken(file, fcntl.LOCK_SH) else _noted_holder(file)
+    finally:
+        os.close(file)
+
+
+def _taken(file: int, kind: int) -> bool:
+    try:
+        fcntl.flock(file, kind | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
+
+
+def _noted_holder(file: int) -> str:
+    return os.pread(file, 200, 0).decode("utf-8", "replace").strip() or "another process"
 
 
 def _damaged(path: Path, what: object) -> str:

@@ -66,10 +66,14 @@ def test_setup_then_ship_then_ship_again(siplogs: Command, blank: Any, log: Path
         assert done.returncode == 0, done.stderr
         assert done.stdout.count(f": {said}\n") == 3
 
-    for report in ("5 created, 0 already there, 0 dead letters\n", "0 created, 5 already there, 0 dead letters\n"):
-        done = siplogs("ship", *server, "--timezone", "UTC", log)
+    for more, report in (
+        ((), "5 created, 0 already there, 0 dead letters\n"),
+        ((), "0 created, 0 already there, 0 dead letters\n"),
+        (("--from-beginning",), "0 created, 5 already there, 0 dead letters\n"),
+    ):
+        done = siplogs("ship", *server, "--timezone", "UTC", "--verbose", *more, log)
         assert (done.returncode, done.stdout, done.stderr) == (0, "", report)
-    assert siplogs("ship", *server, "--timezone", "UTC", "--quiet", log).stderr == ""
+    assert siplogs("ship", *server, "--timezone", "UTC", log).stderr == ""
 
     blank.call("POST", "/siplogs-events-2026.11/_refresh")
     query = {"query": {"term": {"sip.call_id": "call-3@192.0.2.10"}}}
@@ -82,19 +86,22 @@ def test_setup_then_ship_then_ship_again(siplogs: Command, blank: Any, log: Path
 def test_a_renamed_or_compressed_copy_adds_nothing(siplogs: Command, blank: Any, log: Path) -> None:
     server = {"SIPLOGS_ELASTICSEARCH_URL": blank.url}
     siplogs("setup", **server)
-    assert "5 created" in siplogs("ship", log, **server).stderr
+    again = ("ship", "--verbose", "--from-beginning")
+    assert "5 created" in siplogs("ship", "--verbose", log, **server).stderr
     rotated = log.rename(log.with_name("full.1"))
-    assert "5 already there" in siplogs("ship", rotated, **server).stderr
+    assert "0 created, 0 already there" in siplogs("ship", "--verbose", rotated, **server).stderr
+    assert "5 already there" in siplogs(*again, rotated, **server).stderr
     subprocess.run(["gzip", rotated], check=True)
-    assert "0 created, 5 already there" in siplogs("ship", log.with_name("full.1.gz"), **server).stderr
+    assert "0 created, 5 already there" in siplogs(*again, log.with_name("full.1.gz"), **server).stderr
 
 
 def test_the_period_and_a_time_window(siplogs: Command, blank: Any, log: Path) -> None:
     server = {"SIPLOGS_ELASTICSEARCH_URL": blank.url, "SIPLOGS_ELASTICSEARCH_PERIOD": "year"}
     siplogs("setup", **server)
     window = ("--timezone", "UTC", "--since", "2026-11-20 10:00:01", "--until", "2026-11-20 10:00:03")
-    assert "2 created" in siplogs("ship", "--period", "day", *window, log, **server).stderr
-    assert "2 created" in siplogs("ship", *window, log, **server).stderr
+    anew = ("ship", "--verbose", "--from-beginning")
+    assert "2 created" in siplogs(*anew, "--period", "day", *window, log, **server).stderr
+    assert "2 created" in siplogs(*anew, *window, log, **server).stderr
     assert set(blank.call("GET", "/siplogs-events-*")) == {"siplogs-events-2026", "siplogs-events-2026.11.20"}
 
 
@@ -107,7 +114,7 @@ def test_refused_documents_end_in_exit_code_1_and_are_sent_again(
     blank.call("POST", "/siplogs-events-2026.11/_refresh")
     blank.call("POST", "/siplogs-events-2026.11/_delete_by_query?refresh", {"query": {"match_all": {}}})
     blank.call("POST", "/siplogs-events-2026.11/_close")
-    done = siplogs("ship", log, **server)
+    done = siplogs("ship", "--from-beginning", log, **server)
     letters = tmp_path / "state" / "dead-letters.ndjson"
     assert done.returncode == 1
     assert f"5 dead letters, kept in {letters}: mend the cause, then siplogs ship --dead-letters" in done.stderr
@@ -115,7 +122,7 @@ def test_refused_documents_end_in_exit_code_1_and_are_sent_again(
         "index_closed_exception"
     }
     blank.call("POST", "/siplogs-events-2026.11/_open?wait_for_active_shards=1")
-    done = siplogs("ship", "--dead-letters", **server)
+    done = siplogs("ship", "--verbose", "--dead-letters", **server)
     assert (done.returncode, done.stderr) == (0, "5 created, 0 already there, 0 dead letters\n")
     assert not letters.exists()
 
