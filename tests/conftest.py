@@ -1,21 +1,28 @@
-"""Fixtures that several rooms use: a real Elasticsearch, started on first use and ended with the test run."""
+"""Fixtures that several rooms use: a real Elasticsearch and real Asterisks, started on first use and ended again."""
 
 import base64
 import fcntl
 import json
 import os
+import shutil
 import socket
 import ssl
 import subprocess
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import hypothesis
 import pytest
+
+from tests.live.asterisk import MAKE, ROOTS, Asterisk, Driver
+
+hypothesis.settings.register_profile("siplogs", deadline=None)  # no test asserts on the clock
+hypothesis.settings.load_profile("siplogs")
 
 REPOSITORY = Path(__file__).parents[1]
 START = REPOSITORY / "tools/elasticsearch/start-elasticsearch"
@@ -68,6 +75,31 @@ def secure_elasticsearch(tmp_path_factory: pytest.TempPathFactory) -> Node:
         except urllib.error.HTTPError:
             time.sleep(0.5)
     return node
+
+
+@pytest.fixture(scope="module")
+def start_asterisk() -> Iterator[Callable[..., Asterisk]]:
+    """Call it with a version and a driver for a running Asterisk, which ends after the module's tests."""
+    with ExitStack() as stack:
+
+        def start(version: str, driver: Driver = "pjsip") -> Asterisk:
+            asterisk = Asterisk(asterisk_root(version), driver)
+            stack.callback(asterisk.remove)
+            return stack.enter_context(asterisk)
+
+        yield start
+
+
+def asterisk_root(version: str) -> Path:
+    """Return the folder of an Asterisk, 16 or 22, when all that running it takes is there."""
+    if not (ROOTS / version / ".made").exists():
+        missing(f"no Asterisk {version} in {ROOTS}: {MAKE} {version}")
+    if os.geteuid() != 0:
+        missing("Asterisk runs in a root folder of its own: run these tests as root")
+    for program in ("sipp", "tcpdump", "setpriv"):
+        if shutil.which(program) is None:
+            missing(f"no {program}: {REPOSITORY / 'tools/install-test-packages'}")
+    return ROOTS / version
 
 
 @contextmanager
