@@ -1,14 +1,15 @@
 # make demo       scan a recorded log and see what failed, why, and what to change
-# make test       everything: style, types, tests, with a real Elasticsearch
+# make test       everything: style, types, tests, with a real Elasticsearch and real Asterisks
+# make deb        the Debian package, into dist/
 # make benchmark  speed and memory beside public tools (make benchmark-tools), into docs/benchmarks.md
 # make golden     rewrite the reviewed documents and differences of the corpus; read the diff
-# make docs       rewrite what is generated from the model
+# make docs       rewrite what is generated from the model and from the knowledge base
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 ES_VERSION ?= $(or $(SIPLOGS_TEST_ELASTICSEARCH_VERSION),9.4.3)
 
-.PHONY: demo test install lint types unit elasticsearch packages benchmark benchmark-tools golden docs clean
+.PHONY: demo test install lint types unit elasticsearch asterisk debian deb packages benchmark benchmark-tools golden docs clean
 
 demo: $(VENV)/.installed
 	@$(BIN)/siplogs scan --format table --failures --timezone UTC --jobs 1 examples/demo-asterisk-full.xz | tail -n 60
@@ -26,7 +27,7 @@ $(VENV)/.installed-test: pyproject.toml $(VENV)/.installed
 
 install: $(VENV)/.installed
 
-test: $(VENV)/.installed-test packages elasticsearch lint types unit
+test: $(VENV)/.installed-test packages elasticsearch asterisk debian lint types unit
 
 lint:
 	$(BIN)/ruff check .
@@ -44,6 +45,15 @@ packages:
 elasticsearch: packages
 	ES_VERSION=$(ES_VERSION) tools/elasticsearch/start-elasticsearch install
 
+asterisk: packages
+	tools/asterisk/make-asterisk 16 22
+
+debian: packages
+	tools/debian/make-debian
+
+deb: $(VENV)/.installed
+	PYTHON=$(BIN)/python packaging/build-deb
+
 benchmark-tools: $(VENV)/.installed
 	apt-get install -y ripgrep lnav
 	$(BIN)/pip install --quiet --disable-pip-version-check --editable '.[benchmark]'
@@ -55,10 +65,11 @@ benchmark: $(VENV)/.installed
 
 docs: $(VENV)/.installed
 	$(BIN)/python -m siplogs.outputs.schema docs
+	$(BIN)/python -m siplogs.knowledge.reference docs
 
 golden: $(VENV)/.installed-test
 	$(BIN)/python -m tests.corpus.test_golden
 	$(BIN)/python -m tests.corpus.test_truth
 
 clean:
-	rm -rf $(VENV) build dist .elasticsearch .cache .pytest_cache .mypy_cache .ruff_cache
+	rm -rf $(VENV) build dist .asterisk .debian .elasticsearch .cache .pytest_cache .mypy_cache .ruff_cache

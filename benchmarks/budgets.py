@@ -15,6 +15,7 @@ FSLOG_TIMES = 1.5
 LNAV_TIMES = 1 / 3
 EXPLAIN_CPU = 0.2
 PEAK = 150
+KNOWLEDGE_SHARE = 0.1
 LINEAR_TIMES = 1.15
 """How much more CPU time a byte may cost in the largest file than in the second largest one."""
 
@@ -38,6 +39,7 @@ def verdicts(session: Session) -> list[Verdict]:
         _explain(session),
         _memory(session),
         *(_linear(growth) for growth in session.growths),
+        _knowledge(session),
     ]
 
 
@@ -128,3 +130,11 @@ def _linear(growth: Growth) -> Verdict:
     times = (typical(growth.costs[last]).cpu / last) / (typical(growth.costs[before]).cpu / before)
     wanted = f"CPU a byte at {last // MEGABYTE} MB ≤ {LINEAR_TIMES} × that at {before // MEGABYTE} MB"
     return Verdict(budget, wanted, f"{times:.2f} ×", times <= LINEAR_TIMES)
+
+
+def _knowledge(session: Session) -> Verdict:
+    budget, wanted = "the knowledge base in a scan", f"≤ {KNOWLEDGE_SHARE:.0%} of its time"
+    if not session.shares:
+        return _missing(budget, wanted)
+    share = max(one.whole for one in session.shares)
+    return Verdict(budget, wanted, f"{share:.1%}", share <= KNOWLEDGE_SHARE)

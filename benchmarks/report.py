@@ -8,6 +8,7 @@ from pathlib import Path
 from statistics import median
 
 from benchmarks.budgets import verdicts
+from benchmarks.index_size import section
 from benchmarks.loads import MEGABYTE
 from benchmarks.measure import Cost, typical
 from benchmarks.session import EXPLAIN, Comparison, Growth, Row, Session
@@ -34,6 +35,10 @@ _READING = """\
 - **fslog** reads FreeSWITCH logs only, in one process, and takes no SIP message apart.
 - Peak memory includes what a tool maps of the file and touches (ripgrep maps it whole)."""
 
+_KNOWLEDGE = """\
+The same log read in one process with and without asking the knowledge base, in turn; the fastest of several rounds
+each. The documents with its texts are larger, so that writing them is part of the cost."""
+
 
 def document(session: Session) -> str:
     """Return the whole document, in Markdown."""
@@ -48,6 +53,8 @@ def document(session: Session) -> str:
             *(_comparison(comparison) for comparison in session.comparisons),
             "## Growing files: siplogs, one process\n\n" + _table(_growths(session)),
             "## Start-up\n\n" + _table(_start_up(session)),
+            "## The knowledge base in a scan\n\n" + _KNOWLEDGE + "\n\n" + _table(_shares(session)),
+            section(session.sizes, session.sizes_problem).rstrip("\n"),
             _commands(session),
         ]
     ).replace("\n\n\n", "\n\n")
@@ -190,6 +197,14 @@ def _start_up(session: Session) -> Table:
         line(f"`{shown(siplogs(*EXPLAIN))}`", session.explain),
         line("`python -c pass`, for comparison", session.bare_python),
     ]
+
+
+def _shares(session: Session) -> Table:
+    rows: list[Sequence[str]] = [("name", "events", "with knowledge", "share of the time", "without writing")]
+    for one in session.shares:
+        known = f"{one.explained / max(one.events, 1):.0%}"
+        rows.append((one.key, f"{one.events:,}", known, f"{one.whole:.1%}", f"{one.reading:.1%}"))
+    return rows if len(rows) > 1 else [*rows, ("not measured", *["–"] * 4)]
 
 
 def _commands(session: Session) -> str:

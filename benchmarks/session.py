@@ -6,9 +6,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from statistics import median
 
+from benchmarks.enrichment import Share, measure_share
+from benchmarks.index_size import Size, index_sizes
 from benchmarks.loads import LOADS, MEGABYTE, Load, prepare
 from benchmarks.measure import DATA, ROOT, CommandError, Cost, count_lines, run, typical
 from benchmarks.tools import ALL_CORES, ONE_PROCESS, TOOLS, Tool, shown, siplogs
+from siplogs.errors import SiplogsError
 
 EXPLAIN = ("explain", "486")
 _STARTUP_RUNS = 7
@@ -84,6 +87,9 @@ class Session:
     explain: list[Cost] = field(default_factory=list)
     bare_python: list[Cost] = field(default_factory=list)
     yardstick: list[float] = field(default_factory=list)
+    shares: list[Share] = field(default_factory=list)
+    sizes: list[Size] = field(default_factory=list)
+    sizes_problem: str = ""
 
 
 def measure(plan: Plan) -> Session:
@@ -101,6 +107,7 @@ def measure(plan: Plan) -> Session:
         session.growths.append(_grow(load, plan))
     _start_up(session)
     session.yardstick.append(_yardstick())
+    _knowledge(session, loads)
     return session
 
 
@@ -182,3 +189,18 @@ def _start_up(session: Session) -> None:
             session.explain.append(run(siplogs(*EXPLAIN))[0])
         except CommandError as error:
             _say(str(error))
+
+
+def _knowledge(session: Session, loads: Sequence[Load]) -> None:
+    """Measure what the knowledge base costs: time of a scan, and room in the index."""
+    plan = session.plan
+    for load in (load for load in loads if load.source):
+        _say(f"{load.key}: share of the knowledge base")
+        try:
+            session.shares.append(measure_share(load.key, _file(load, min(plan.sizes), plan)))
+        except CommandError as error:
+            _say(str(error))
+    try:
+        session.sizes = index_sizes(plan.corpus, plan.loads)
+    except (SiplogsError, OSError) as error:
+        session.sizes_problem = str(error)

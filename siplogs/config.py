@@ -13,22 +13,27 @@ import tomllib
 from collections.abc import Iterator, Mapping
 from difflib import get_close_matches
 from pathlib import Path
-from typing import Annotated, Any, Final, Literal, get_args, get_origin
+from typing import Annotated, Any, Final, Literal, NamedTuple, get_args, get_origin
 from urllib.parse import urlsplit
 
 import msgspec
 from msgspec import Struct, field
 
 from siplogs.errors import ConfigError
+from siplogs.secrets import unsafe, with_secrets
+from siplogs.toml_lines import Key, key_lines
 
 DEFAULT_FILE: Final = Path("/etc/siplogs/siplogs.toml")
 
 Period = Literal["day", "week", "month", "year"]
 Count = Annotated[int, msgspec.Meta(ge=1)]
 
-_LOOPBACK: Final = {"localhost", "127.0.0.1", "::1"}
 _DEFAULT_PORTS: Final = {("elasticsearch", "http"): 9200, ("kibana", "http"): 5601}
+_ADDRESS: Final = re.compile(r"(?i:https?)://[\w.:\[\]-]+(?:/[^\s?#\x00-\x20\x7f-\uffff]*)?")
+_ENVIRONMENT: Final = "environment"
 _SYSTEMD_CREDENTIALS: Final = {"elasticsearch-api-key": "api_key_file", "elasticsearch-password": "password_file"}
+
+_TOML_PLACE: Final = re.compile(r" \(at line (\d+), column \d+\)$")
 
 # A way to authenticate that a stronger layer sets puts those of weaker layers out of force.
 _REPLACES: Final = {
@@ -55,6 +60,7 @@ class ElasticsearchSettings(Struct, frozen=True):
     period: Period = "month"
     shards: Count = 1
     replicas: Annotated[int, msgspec.Meta(ge=0)] = 1
+    retention_days: Annotated[int, msgspec.Meta(ge=0)] = 0
 
 
 class KibanaSettings(Struct, frozen=True):
@@ -67,11 +73,32 @@ class KibanaSettings(Struct, frozen=True):
 
 
 class DeliverySettings(Struct, frozen=True):
-    """How documents are sent: limits of one bulk request, and the file that keeps what Elasticsearch refuses."""
+    """How documents are sent: limits of one bulk request, the file of what was refused, and that of the checkpoint."""
 
     dead_letters: str = ""
+    state: str = ""
     batch_documents: Count = 2000
     batch_bytes: Count = 5_000_000
+
+
+class InputSettings(Struct, frozen=True):
+    """Logs that `ship` and `tail` read: paths, globs or folders, and how these logs are to be read."""
+
+    paths: Annotated[list[str], msgspec.Meta(min_length=1)]
+    pack: str = ""
+    timezone: str = ""
+    host_name: str = ""
+
+
+class TailSettings(Struct, frozen=True):
+    """How the daemon follows logs, in seconds: looks, searches for new files, and takes what is unfinished as cut."""
+
+    poll_seconds: Annotated[float, msgspec.Meta(ge=0.05, le=60)] = 0.5
+    search_seconds: Annotated[float, msgspec.Meta(ge=0.1, le=3600)] = 10.0
+    idle_seconds: Annotated[float, msgspec.Meta(ge=1, le=3600)] = 5.0
+    log_format: Literal["text", "json"] = "text"
+    log_level: Literal["debug", "info", "warning", "error"] = "info"
+    metrics_file: str = ""
 
 
 class CapSettings(Struct, frozen=True):
@@ -83,15 +110,18 @@ class CapSettings(Struct, frozen=True):
 
 
 class Settings(Struct, frozen=True):
-    """All settings. `warnings` are sentences that the command has to print."""
+    """All settings. `warnings` are sentences that the command has to print. `language` is "" where nobody chose one."""
 
     host_name: str = ""
     timezone: str | None = None
+    language: str = ""
     original: bool = True
     elasticsearch: ElasticsearchSettings = field(default_factory=ElasticsearchSettings)
     kibana: KibanaSettings = field(default_factory=KibanaSettings)
     delivery: DeliverySettings = field(default_factory=DeliverySettings)
+    tail: TailSettings = field(default_factory=TailSettings)
     caps: CapSettings = field(default_factory=CapSettings)
+    input: list[InputSettings] = []
     warnings: tuple[str, ...] = ()
 
 
@@ -99,65 +129,146 @@ def load(
     path: Path | None = None,
     overrides: Mapping[str, Any] | None = None,
     environment: Mapping[str, str] = os.environ,
+    *,
+    secrets: bool = True,
 ) -> Settings:
-    """Read all settings and the secrets that they point to.
+    """Read all settings and, with `secrets`, the secrets that they point to.
 
     `path` is the file of `--config` (else SIPLOGS_CONFIG, else /etc/siplogs/siplogs.toml where it exists). `overrides`
-    are the command line's values, nested by section; None means not given. Raises ConfigError.
+    are the command line's values, nested by section; None means not given. Who speaks to no server does without
+    `secrets`: a default file that must not be read is then a warning, for it may be closed because of them.
+
+    Raises ConfigError, which never repeats an address or a secret.
     """
     merged: dict[str, Any] = {}
-    file, warnings = _file(path, environment)
-    for origin, layer in (
-        ("systemd credentials", _systemd_credentials(environment)),
-        file,
-        ("environment (SIPLOGS_…)", _environment(environment)),
-        ("command line", overrides or {}),
-    ):
-        checked = _checked(layer, Settings, origin, strict=origin == file[0])
-        _merge(merged, checked)
+    layers, warnings = _layers(path, overrides, environment, secrets=secrets)
+    for _, layer in layers:
+        _merge(merged, layer)
     settings = msgspec.convert(merged, Settings)
-    elasticsearch = _with_secrets(settings.elasticsearch)
-    delivery = settings.delivery
-    if not delivery.dead_letters:
-        state = _state_folder(environment) / "dead-letters.ndjson"
-        delivery = msgspec.structs.replace(delivery, dead_letters=str(state))
+    elasticsearch = with_secrets(settings.elasticsearch) if secrets else settings.elasticsearch
+    delivery, folder = settings.delivery, _state_folder(environment)
+    delivery = msgspec.structs.replace(
+        delivery,
+        dead_letters=delivery.dead_letters or str(folder / "dead-letters.ndjson"),
+        state=delivery.state or str(folder / "state.db"),
+    )
     return msgspec.structs.replace(
         settings,
         host_name=settings.host_name or socket.gethostname(),
         elasticsearch=elasticsearch,
         delivery=delivery,
-        warnings=(*warnings, *_warnings(elasticsearch, settings.kibana)),
+        warnings=(*warnings, *(unsafe(elasticsearch, settings.kibana) if secrets else ())),
     )
 
 
-def _file(path: Path | None, environment: Mapping[str, str]) -> tuple[tuple[str, dict[str, Any]], list[str]]:
+def origins(
+    path: Path | None = None,
+    overrides: Mapping[str, Any] | None = None,
+    environment: Mapping[str, str] = os.environ,
+) -> dict[Key, str]:
+    """Return where each setting that is not left at its default comes from: file and line, variable, or command line.
+
+    A setting is known by section and name, one of `[[input]]` by ("input", place, name). Raises ConfigError.
+    """
+    merged: dict[str, Any] = {}
+    for origin, layer in _layers(path, overrides, environment, secrets=False)[0]:
+        _merge(merged, _marked(layer, origin))
+    return dict(_flat(merged))
+
+
+def name_of(key: Key) -> str:
+    """Return a setting's name as messages and the documentation have it."""
+    if key[0] == "input" and len(key) > 1:
+        return f"input {int(key[1]) + 1}: {'.'.join(map(str, key[2:]))}".removesuffix(": ")
+    return ".".join(map(str, key))
+
+
+class _Origin(NamedTuple):
+    """A layer of settings: a file with its text, the environment, the command line, or systemd."""
+
+    name: str
+    text: str | None = None
+
+    def at(self, key: Key) -> str:
+        """Return where a setting stands: file and line, or variable."""
+        if self.text is not None:
+            line = key_lines(self.text).get(key)
+            return f"{self.name}:{line}" if line else self.name
+        return f"{self.name}: SIPLOGS_{'_'.join(map(str, key)).upper()}" if self.name == _ENVIRONMENT else self.name
+
+
+def _layers(
+    path: Path | None,
+    overrides: Mapping[str, Any] | None,
+    environment: Mapping[str, str],
+    *,
+    secrets: bool,
+) -> tuple[list[tuple[_Origin, dict[str, Any]]], list[str]]:
+    """Return the checked layers, the weakest first, and warnings about the file."""
+    (file, values), warnings = _file(path, environment, secrets=secrets)
+    layers = (
+        (_Origin("systemd credentials"), _systemd_credentials(environment)),
+        (file, values),
+        (_Origin(_ENVIRONMENT), _environment(environment)),
+        (_Origin("command line"), overrides or {}),
+    )
+    return [(origin, _checked(layer, Settings, origin)) for origin, layer in layers], warnings
+
+
+def _marked(value: Any, origin: _Origin, key: Key = ()) -> Any:
+    """Return settings with their origin in place of each value."""
+    if isinstance(value, dict):
+        return {name: _marked(inner, origin, (*key, name)) for name, inner in value.items()}
+    if key == ("input",):
+        return [_marked(inner, origin, (*key, place)) for place, inner in enumerate(value)]
+    return origin.at(key)
+
+
+def _flat(value: Any, key: Key = ()) -> Iterator[tuple[Key, str]]:
+    if isinstance(value, str):
+        yield key, value
+    else:
+        for name, inner in value.items() if isinstance(value, dict) else enumerate(value):
+            yield from _flat(inner, (*key, name))
+
+
+def _file(
+    path: Path | None, environment: Mapping[str, str], *, secrets: bool
+) -> tuple[tuple[_Origin, dict[str, Any]], list[str]]:
     chosen = path or (Path(environment["SIPLOGS_CONFIG"]) if environment.get("SIPLOGS_CONFIG") else None)
     source = chosen or DEFAULT_FILE
     try:
         with source.open("rb") as opened:
-            values = tomllib.load(opened)
+            text = opened.read().decode("utf-8")
             mode = os.fstat(opened.fileno()).st_mode
+        values = tomllib.loads(text)
     except FileNotFoundError:
         if chosen is None:
-            return (str(source), {}), []
+            return (_Origin(str(source)), {}), []
         raise ConfigError(f"{source}: no such file; give an existing one to --config") from None
     except OSError as error:
+        if chosen is None and not secrets:
+            return (_Origin(str(source)), {}), [
+                f"{source}: cannot be read ({error.strerror}); going on without its settings"
+            ]
         raise ConfigError(f"{source}: cannot be read ({error.strerror}); its reader needs permission") from error
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise ConfigError(f"{source}: is not TOML: {error}; mend that place") from error
+        place = _TOML_PLACE.search(str(error))
+        where = f"{source}:{place[1]}" if place else source
+        raise ConfigError(f"{where}: is not TOML: {error}; mend that place") from error
     secret = {"api_key", "password"} & set(values.get("elasticsearch") or ())
-    exposed = secret and mode & stat.S_IROTH
+    exposed = secrets and secret and mode & stat.S_IROTH
     warning = f"{source} holds {' and '.join(sorted(secret))} and every user can read it: chmod o-r {source}"
-    return (str(source), values), [warning] if exposed else []
+    return (_Origin(str(source), text), values), [warning] if exposed else []
 
 
 def _systemd_credentials(environment: Mapping[str, str]) -> dict[str, Any]:
     folder = environment.get("CREDENTIALS_DIRECTORY")
-    found = (
-        {key: str(Path(folder, name)) for name, key in _SYSTEMD_CREDENTIALS.items() if Path(folder, name).exists()}
-        if folder
-        else {}
-    )
+    found = {
+        key: str(Path(folder, name))
+        for name, key in _SYSTEMD_CREDENTIALS.items()
+        if folder and os.path.exists(Path(folder, name))  # noqa: PTH110 (False where the folder must not be read)
+    }
     if len(found) > 1:
         found.pop("password_file")
     return {"elasticsearch": found}
@@ -178,62 +289,76 @@ def _environment(environment: Mapping[str, str]) -> dict[str, Any]:
     return values
 
 
-def _checked(values: Mapping[str, Any], kind: Any, origin: str, *, strict: bool, prefix: str = "") -> dict[str, Any]:
+def _checked(values: Mapping[str, Any], kind: Any, origin: _Origin, key: Key = ()) -> dict[str, Any]:
     known = _fields(kind)
     checked: dict[str, Any] = {}
     for name, value in values.items():
+        inner = (*key, name)
         if value is None:
             continue
         if name not in known:
-            raise ConfigError(f"{origin}: unknown setting {prefix}{name}{_suggestion(name, known, prefix)}")
+            where = f"{origin.at(inner)}: unknown setting {name_of(inner)}"
+            raise ConfigError(where + _suggestion(name, known, name_of(inner).removesuffix(name)))
         expected = known[name]
         if _is_section(expected):
             if not isinstance(value, Mapping):
-                raise ConfigError(f"{origin}: {name} is a section: write [{name}] and its settings below")
-            checked[name] = _checked(value, expected, origin, strict=strict, prefix=f"{name}.")
+                raise ConfigError(f"{origin.at(inner)}: {name} is a section: write [{name}] and its settings below")
+            checked[name] = _checked(value, expected, origin, inner)
+        elif inner == ("input",):
+            checked[name] = _inputs(value, origin)
         else:
-            checked[name] = _value(prefix + name, value, expected, origin, strict=strict)
+            checked[name] = _value(inner, value, expected, origin)
     return checked
 
 
-def _value(name: str, value: Any, expected: Any, origin: str, *, strict: bool) -> Any:
+def _inputs(value: Any, origin: _Origin) -> list[dict[str, Any]]:
+    if not isinstance(value, list) or not all(isinstance(one, Mapping) for one in value):
+        where = origin.at(("input",))
+        raise ConfigError(f'{where}: input is a list of sections: write [[input]] and paths = ["…"] below')
+    checked = []
+    for place, one in enumerate(value):
+        key = ("input", place)
+        checked.append(_checked(one, InputSettings, origin, key))
+        if not checked[-1].get("paths"):
+            where = f"{origin.at(key)}: {name_of(key)}"
+            raise ConfigError(f'{where}: paths is missing; name the logs: paths = ["/var/log/…"]')
+    return checked
+
+
+def _value(key: Key, value: Any, expected: Any, origin: _Origin) -> Any:
+    name = name_of(key)
     if name == "elasticsearch.url" and isinstance(value, str):
         value = [part for part in re.split(r"[,\s]+", value) if part]
     choices = get_args(expected) if get_origin(expected) is Literal else ()
     if choices and value not in choices:
-        raise ConfigError(f"{origin}: {name}: {value!r} is none of {', '.join(choices)}")
+        raise ConfigError(f"{origin.at(key)}: {name}: {value!r} is none of {', '.join(choices)}")
     try:
-        converted = msgspec.convert(value, expected, strict=strict)
+        converted = msgspec.convert(value, expected, strict=origin.text is not None)
     except msgspec.ValidationError as error:
         reason = str(error).partition(" - at")[0].replace("`", "")
-        raise ConfigError(f"{origin}: {name}: {reason[:1].lower()}{reason[1:]}") from None
+        raise ConfigError(f"{origin.at(key)}: {name}: {reason[:1].lower()}{reason[1:]}") from None
     if name == "elasticsearch.url":
-        return [_address(one, name, origin) for one in converted]
+        return [_address(one, key, origin) for one in converted]
     if name == "kibana.url":
-        return _address(converted, name, origin)
+        return _address(converted, key, origin)
     return converted
 
 
-def _address(url: str, name: str, origin: str) -> str:
-    parts = urlsplit(url)
-    section = name.partition(".")[0]
-    if parts.username is not None or parts.password is not None:
+def _address(url: str, key: Key, origin: _Origin) -> str:
+    name, section = name_of(key), str(key[0])
+    if "@" in url:
         remedy = "elasticsearch.username and elasticsearch.password_file, or elasticsearch.api_key_file"
-        raise ConfigError(f"{origin}: {name} holds a user or password; take it out and set {remedy}")
+        raise ConfigError(f"{origin.at(key)}: {name} holds a user or password; take it out and set {remedy}")
     try:
+        parts = urlsplit(url)
         port = parts.port or _DEFAULT_PORTS.get((section, parts.scheme), 443)
+        if not _ADDRESS.fullmatch(url) or parts.hostname is None or parts.port == 0:
+            raise ValueError  # noqa: TRY301
     except ValueError:
-        port = 0
-    if parts.scheme not in {"http", "https"} or not parts.hostname or not port or parts.query or parts.fragment:
-        raise ConfigError(
-            f"{origin}: {name}: {url!r} is no address; it looks like https://{section}.example.com:{_port(section)}"
-        )
+        example = f"https://{section}.example.com:{_DEFAULT_PORTS[section, 'http']}"
+        raise ConfigError(f"{origin.at(key)}: {name} holds what is no address; it looks like {example}") from None
     host = f"[{parts.hostname}]" if ":" in parts.hostname else parts.hostname
     return f"{parts.scheme}://{host}:{port}{parts.path.rstrip('/')}"
-
-
-def _port(section: str) -> int:
-    return _DEFAULT_PORTS[section, "http"]
 
 
 def _merge(weaker: dict[str, Any], stronger: Mapping[str, Any]) -> None:
@@ -245,47 +370,6 @@ def _merge(weaker: dict[str, Any], stronger: Mapping[str, Any]) -> None:
             below.update(value)
         else:
             weaker[name] = value
-
-
-def _with_secrets(settings: ElasticsearchSettings) -> ElasticsearchSettings:
-    for secret in ("api_key", "password"):
-        file = getattr(settings, f"{secret}_file")
-        if file and getattr(settings, secret):
-            raise ConfigError(f"elasticsearch.{secret} and elasticsearch.{secret}_file are both set; keep one of them")
-        if file:
-            settings = msgspec.structs.replace(
-                settings, **{secret: _secret(Path(file), f"elasticsearch.{secret}_file")}
-            )
-    if settings.api_key and (settings.username or settings.password):
-        raise ConfigError("elasticsearch.api_key and elasticsearch.username are both set; keep one way to authenticate")
-    if bool(settings.username) != bool(settings.password):
-        missing = "password_file" if settings.username else "username"
-        raise ConfigError(f"elasticsearch.{missing} is missing: a user name and a password belong together")
-    return settings
-
-
-def _secret(file: Path, name: str) -> str:
-    try:
-        text = file.read_text(encoding="utf-8").strip()
-    except (OSError, UnicodeDecodeError) as error:
-        raise ConfigError(f"{name}: cannot read {file}: {error}") from error
-    if not text:
-        raise ConfigError(f"{name}: {file} is empty; write the secret into it")
-    return text
-
-
-def _warnings(elasticsearch: ElasticsearchSettings, kibana: KibanaSettings) -> Iterator[str]:
-    verified = {"elasticsearch": elasticsearch.verify, "kibana": kibana.verify is not False}
-    for section, verify in verified.items():
-        if not verify:
-            yield (
-                f"WARNING: {section}.verify is off: anyone on the way can read and change what is sent, credentials"
-                f" included; set {section}.ca_file to the CA certificate and verify = true"
-            )
-    if elasticsearch.api_key or elasticsearch.password:
-        for url in filter(None, (*elasticsearch.url, kibana.url)):
-            if url.startswith("http:") and urlsplit(url).hostname not in _LOOPBACK:
-                yield f"WARNING: credentials go to {url} without encryption; use https"
 
 
 def _state_folder(environment: Mapping[str, str]) -> Path:

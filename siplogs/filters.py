@@ -29,20 +29,24 @@ _CODE: Final = re.compile(r"([1-6])(?:\d\d|xx)$", re.IGNORECASE)
 
 
 class Filter(Struct, frozen=True, dict=True):
-    """The conditions as the user wrote them; an empty one holds for every event. Raises FilterError when checked."""
+    """The conditions as the user wrote them; one that is None holds for every event.
 
-    call_id: str = ""
-    codes: tuple[str, ...] = ()
-    methods: tuple[str, ...] = ()
-    sender: str = ""
-    receiver: str = ""
-    user: str = ""
-    ip: str = ""
-    since: str = ""
-    until: str = ""
+    `timezone` is the zone of `since` and `until` ("": the host's). Raises FilterError when checked, also for an empty
+    condition: behind it stands a variable without a value, and all events are not what was asked for.
+    """
+
+    call_id: str | None = None
+    codes: tuple[str, ...] | None = None
+    methods: tuple[str, ...] | None = None
+    sender: str | None = None
+    receiver: str | None = None
+    user: str | None = None
+    ip: str | None = None
+    since: str | None = None
+    until: str | None = None
     failures: bool = False
-    kinds: tuple[str, ...] = ()
-    match: str = ""
+    kinds: tuple[str, ...] | None = None
+    match: str | None = None
     timezone: str = ""
 
     @cached_property
@@ -50,21 +54,24 @@ class Filter(Struct, frozen=True, dict=True):
         zone = zone_named(self.timezone) if self.timezone else tz.tzlocal()
         if zone is None:
             raise FilterError(f"no time zone {self.timezone!r}; give a name such as Europe/Madrid or an offset +02:00")
-        makers: tuple[tuple[bool, Callable[[], Predicate]], ...] = (
-            (self.failures, lambda: _is_failure),
-            (bool(self.kinds), lambda: _of_kind(self.kinds)),
-            (bool(self.call_id), lambda: _with_call_id(self.call_id)),
-            (bool(self.codes), lambda: _with_code(self.codes)),
-            (bool(self.methods), lambda: _with_method(self.methods)),
-            (bool(self.sender), lambda: _with_party("from_", self.sender)),
-            (bool(self.receiver), lambda: _with_party("to", self.receiver)),
-            (bool(self.user), lambda: _with_user(self.user)),
-            (bool(self.ip), lambda: _with_address(self.ip)),
-            (bool(self.since), lambda: _not_before(moment(self.since, zone))),
-            (bool(self.until), lambda: _not_after(moment(self.until, zone))),
-            (bool(self.match), lambda: _matching(self.match)),
+        makers: tuple[tuple[str, Any, Callable[[Any], Predicate]], ...] = (
+            ("--failures", self.failures or None, lambda _: _is_failure),
+            ("--kind", self.kinds, _of_kind),
+            ("--call-id", self.call_id, _with_call_id),
+            ("--code", self.codes, _with_code),
+            ("--method", self.methods, _with_method),
+            ("--from", self.sender, lambda wanted: _with_party("from_", wanted)),
+            ("--to", self.receiver, lambda wanted: _with_party("to", wanted)),
+            ("--user", self.user, _with_user),
+            ("--ip", self.ip, _with_address),
+            ("--since", self.since, lambda bound: _not_before(moment(bound, zone))),
+            ("--until", self.until, lambda bound: _not_after(moment(bound, zone))),
+            ("--match", self.match, _matching),
         )
-        return [make() for wanted, make in makers if wanted]
+        for option, wanted, _ in makers:
+            if wanted is not None and not wanted:
+                raise FilterError(f"{option} is given without a value; write one behind it, or leave {option} out")
+        return [make(wanted) for _, wanted, make in makers if wanted is not None]
 
     def check(self) -> "Filter":
         """Raise FilterError now rather than at the first event."""

@@ -26,6 +26,10 @@ def about(description: str, kind: str = "keyword", **options: Any) -> Meta:
     return Meta(description=description, extra={"elasticsearch": {"type": kind, **options}})
 
 
+# Sentences that repeat in very many documents: found by their words, not by phrases, for an eighth less on disk.
+_WORDS_ONLY: Final[dict[str, Any]] = {"index_options": "docs", "norms": False}
+
+
 class Copied(Struct, gc=False):
     """A struct of which shallow copies are made on the hot path."""
 
@@ -389,11 +393,11 @@ class Explanation(Struct, frozen=True, omit_defaults=True, gc=False):
     id: Annotated[str, about("id of the knowledge entry, such as sip.486")]
     phrase: Annotated[str, about("registered reason phrase")]
     meaning: Annotated[str, about("what the code means", "text")]
-    causes: Annotated[list[str], about("likely causes, most likely first", "text")]
-    fixes: Annotated[list[str], about("what to change, most likely first", "text")]
+    causes: Annotated[list[str], about("likely causes, most likely first", "text", **_WORDS_ONLY)]
+    fixes: Annotated[list[str], about("what to change, most likely first", "text", **_WORDS_ONLY)]
     rfc: Annotated[str, about("RFC and section")]
     failure: Annotated[bool, about("whether the code counts as a failure", "boolean")]
-    when: Annotated[str | None, about("when it is seen", "text")] = None
+    when: Annotated[str | None, about("when it is seen", "text", **_WORDS_ONLY)] = None
     check: Annotated[list[str] | None, about("headers to look at")] = None
     severity: Annotated[str | None, about("info, warning or error")] = None
     fallback: Annotated[bool | None, about("the code is unknown and its class's entry stands in", "boolean")] = None

@@ -11,23 +11,29 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from multiprocessing import get_context
-from multiprocessing.connection import Connection
+from multiprocessing.connection import Connection, wait
+from multiprocessing.context import ForkProcess
 from typing import Final
 
 from msgspec import Struct, field
 from msgspec.structs import replace
 
 from siplogs.enrich.documents import stack_of
+from siplogs.errors import SiplogsError, SourceError
 from siplogs.filters import Filter
 from siplogs.model import Event
 from siplogs.outputs import make_renderer
 from siplogs.packs import Accounting, recognise_products, split_points
+from siplogs.packs.scanner import LOOKS_LIKE_SIP
 from siplogs.pipeline import HEAD, Part, Reading, ReadOptions, engine
 from siplogs.sources import Source
+from siplogs.sources.source import shown
 
 PART: Final = 3 * 1024 * 1024
 WORTH_SPLITTING: Final = 3 * PART
 _CHUNK_BYTES: Final = 1_048_576
+_HEAD_SHOWN: Final = 4096
+_ORPHAN_SECONDS: Final = 1.0
 _CONTEXT: Final = get_context("fork")
 
 
@@ -41,17 +47,26 @@ class Job(Struct, frozen=True):
     width: int = 120
 
 
+Context = tuple[int, str, str, str, bool]
+"""Response code, method, who made the response (sent, received, local or ""), stack, and whether it failed."""
+
+
 class Tally(Struct):
-    """What came of a part: events found and wanted, responses by (code, method, direction, stack), products, bytes."""
+    """What came of a part: events found and wanted, responses in their contexts, products, bytes.
+
+    `unknown` has path and beginning of each log that no pattern pack fits; `head` is what to show of a log in which no
+    message was found: its beginning, or the first text there that looks like SIP.
+    """
 
     events: int = 0
     matched: int = 0
     messages: int = 0
-    responses: Counter[tuple[int, str, str, str]] = field(default_factory=Counter)
-    lines_with_code: Counter[tuple[int, str, str, str]] = field(default_factory=Counter)
+    responses: Counter[Context] = field(default_factory=Counter)
+    lines_with_code: Counter[Context] = field(default_factory=Counter)
     products: Counter[str] = field(default_factory=Counter)
     accounting: Accounting = field(default_factory=Accounting)
     troubles: list[str] = []
+    unknown: list[tuple[str, bytes]] = []
     head: bytes = b""
 
     def count(self, event: Event) -> None:
@@ -61,7 +76,8 @@ class Tally(Struct):
         if ours.code is not None:
             method = (event.event.action or "sip-")[4:].upper()
             where = self.responses if ours.kind == "message" else self.lines_with_code
-            where[ours.code, method, ours.response or "", stack_of(ours.pack, ours.pbx)] += 1
+            stack = stack_of(ours.pack, ours.pbx, _source(event))
+            where[ours.code, method, ours.response or "", stack, bool(ours.failure)] += 1
 
     def add(self, other: "Tally") -> None:
         """Add what came of another part."""
@@ -73,7 +89,13 @@ class Tally(Struct):
         self.products.update(other.products)
         self.accounting.add(other.accounting)
         self.troubles += other.troubles
+        self.unknown += other.unknown
         self.head = self.head or other.head
+
+
+def _source(event: Event) -> str:
+    """Return the component that wrote an event's line."""
+    return (event.log.logger if event.log is not None else None) or event.event.provider or ""
 
 
 class Output:
@@ -89,7 +111,7 @@ class Output:
         self._begun = _CONTEXT.Value("b", 0, lock=False)
 
     def write(self, data: bytes) -> None:
-        """Write everything; raises BrokenPipeError when nobody reads any more."""
+        """Write everything; raises BrokenPipeError when nobody reads any more, SiplogsError when the disk is full."""
         if not data:
             return
         if not self._begun.value:
@@ -100,8 +122,14 @@ class Output:
     def put(self, data: bytes) -> None:
         """Write bytes as they are."""
         view = memoryview(data)
-        while view:
-            view = view[os.write(self._descriptor, view) :]
+        try:
+            while view:
+                view = view[os.write(self._descriptor, view) :]
+        except BrokenPipeError:
+            raise
+        except OSError as error:
+            why = (error.strerror or str(error)).lower()
+            raise SiplogsError(f"cannot write the output ({why}): it is not whole; write it somewhere else") from error
 
 
 class Chunk(Struct):
@@ -137,8 +165,18 @@ def read_part(part: Part, job: Job, on_bytes: Callable[[int], None] | None = Non
     tally.accounting.add(reading.accounting)
     tally.products.update(reading.products)
     tally.troubles += [str(reading.trouble)] if reading.trouble is not None else []
-    tally.head = reading.head[:4096] if not tally.events else b""
+    tally.head = _telling(reading) if not tally.messages else b""
+    if not reading.products and not tally.events and reading.accounting.read:
+        tally.unknown.append((shown(part.source.path), tally.head))
     yield Chunk(b"".join(pieces), tally, reading.end, reading.doubtful, reading.wrapped)
+
+
+def _telling(reading: Reading) -> bytes:
+    """Return the log's beginning or, when SIP was seen but not read there, the first of it with the line before."""
+    head = reading.head
+    place = head.find(LOOKS_LIKE_SIP) if reading.products and reading.accounting.reasons["unknown-shape"] else 0
+    start = head.rfind(b"\n", 0, max(head.rfind(b"\n", 0, max(place, 0)), 0)) + 1
+    return head[start : start + _HEAD_SHOWN]
 
 
 def read_all(
@@ -198,30 +236,42 @@ class _Team:
         self._job = job
         self._size = size
         self._out = out
+        self._parent = os.getpid()
+        self._name = shown(parts[0].source.path)
         self._turn = _CONTEXT.Condition()
         self._state = _CONTEXT.Array("q", 4, lock=False)  # whose turn, how far read, doubtful before, wrapped
 
     def chunks(self, on_bytes: Callable[[int], None] | None) -> Iterator[Chunk]:
-        """Start the processes and yield the chunks in order; ends them whatever happens."""
+        """Start the processes and yield the chunks in order; ends them whatever happens.
+
+        Raises what one of them raised, and SourceError when one was ended from outside.
+        """
         pipes = [_CONTEXT.Pipe(duplex=False) for _ in range(self._size)]
         team = [_CONTEXT.Process(target=self._run, args=(n, pipes), daemon=True) for n in range(self._size)]
         try:
-            for process in team:
-                process.start()
+            self._start(team)
             for _, sending in pipes:
                 sending.close()
-            yield from self._received([receiving for receiving, _ in pipes], on_bytes)
+            yield from self._received([receiving for receiving, _ in pipes], team, on_bytes)
         finally:
             for process in team:
-                process.terminate()
-                process.join()
+                if process.pid is not None:
+                    process.terminate()
+                    process.join()
 
-    def _received(self, pipes: Sequence[Connection], on_bytes: Callable[[int], None] | None) -> Iterator[Chunk]:
+    def _start(self, team: Sequence[ForkProcess]) -> None:
+        try:
+            for process in team:
+                process.start()
+        except OSError as error:
+            why = (error.strerror or str(error)).lower()
+            raise SourceError(f"{self._name}: no process can be started to read it ({why}); try --jobs 1") from error
+
+    def _received(
+        self, pipes: Sequence[Connection], team: Sequence[ForkProcess], on_bytes: Callable[[int], None] | None
+    ) -> Iterator[Chunk]:
         for number, part in enumerate(self._parts):
-            try:
-                chunk: Chunk = pipes[number % self._size].recv()
-            except EOFError as error:
-                raise BrokenPipeError from error
+            chunk = self._next(pipes[number % self._size], team)
             if chunk.wrapped:
                 rest = replace(part, start=max(part.start, int(self._state[1])), stop=None)
                 yield from read_part(rest, self._job, on_bytes)
@@ -229,6 +279,26 @@ class _Team:
             if on_bytes is not None:
                 on_bytes((part.stop or part.source.size or 0) - part.start)
             yield chunk
+
+    def _next(self, pipe: Connection, team: Sequence[ForkProcess]) -> Chunk:
+        """Wait for what a process hands over; none can do without the others, so the death of any ends all."""
+        while not pipe.poll():
+            if dead := next((process for process in team if process.exitcode), None):
+                raise self._death(dead)
+            wait([pipe, *(process.sentinel for process in team if process.exitcode is None)])
+        try:
+            outcome: Chunk | Exception = pipe.recv()
+        except (EOFError, OSError) as error:
+            wait([process.sentinel for process in team], _ORPHAN_SECONDS)
+            raise self._death(next((process for process in team if process.exitcode), None)) from error
+        if isinstance(outcome, Exception):
+            raise outcome
+        return outcome
+
+    def _death(self, process: ForkProcess | None) -> SourceError:
+        number = -(process.exitcode or 0) if process is not None else 0
+        why = f"signal {number}{': out of memory?' if number == signal.SIGKILL else ''}" if number > 0 else "too early"
+        return SourceError(f"{self._name}: a reading process ended ({why}): the output is not whole; try --jobs 1")
 
     def _run(self, me: int, pipes: Sequence[tuple[Connection, Connection]]) -> None:
         """Read every part of mine, wait for my turn, read again what began inside a record, hand the result over."""
@@ -238,18 +308,25 @@ class _Team:
             receiving.close()
             if number != me:
                 sending.close()
-        with suppress(BrokenPipeError):
+        try:
             for number in range(me, len(self._parts), self._size):
                 chunk = _work(self._parts[number], self._job)
                 if not self._hand_over(number, chunk, pipes[me][1]):
                     break
+        except Exception as error:  # noqa: BLE001 (the parent raises it)
+            with suppress(OSError):
+                pipes[me][1].send(self._told(error))
         os._exit(0)
+
+    def _told(self, error: Exception) -> Exception:
+        if isinstance(error, SiplogsError | BrokenPipeError):
+            return error
+        why = f"{type(error).__name__}: {error}"
+        return SourceError(f"{self._name}: a reading process failed ({why}): the output is not whole; try --jobs 1")
 
     def _hand_over(self, number: int, chunk: Chunk, sending: Connection) -> bool:
         part, state = self._parts[number], self._state
-        with self._turn:
-            self._turn.wait_for(lambda: state[0] >= number)
-        if state[0] > number:
+        if not self._my_turn(number):
             return False
         reached, doubtful = int(state[1]), int(state[2])
         if part.start < max(reached, doubtful):
@@ -264,3 +341,11 @@ class _Team:
             state[0] = len(self._parts) if chunk.wrapped else number + 1
             self._turn.notify_all()
         return not chunk.wrapped
+
+    def _my_turn(self, number: int) -> bool:
+        """Wait until all parts before are handed over; False when none is wanted any more, or the parent is gone."""
+        with self._turn:
+            while not self._turn.wait_for(lambda: self._state[0] >= number, _ORPHAN_SECONDS):
+                if os.getppid() != self._parent:
+                    return False
+        return int(self._state[0]) == number

@@ -105,7 +105,8 @@ class Part(Struct, frozen=True):
 
     Records before the offset `doubtful` could be text of a damaged message's body. Where `live`, the log is still
     written to: an unfinished record at its end is left for the next reading. That one reads from `Reading.settled` on,
-    knows the date that was last seen (`dated`), and passes over the records before `done`.
+    knows the date that was last seen (`dated`) and when the reading before ended (`since`), and passes over the records
+    before `done`.
     """
 
     source: Source
@@ -116,6 +117,7 @@ class Part(Struct, frozen=True):
     live: bool = False
     dated: bytes = b""
     done: int = 0
+    since: float | None = None
 
 
 class Reading:
@@ -187,7 +189,7 @@ class Reading:
         return EventBuilder(
             path=(source.name or source.path).encode("utf-8", "surrogateescape").decode("utf-8", "replace"),
             identity=source.identity(),
-            clock=Clock(self._engine.zone, source.modified),
+            clock=Clock(self._engine.zone, source.modified, self.part.since),
             knowledge=self._engine.knowledge,
             products={name: pack.product for name, pack in self._engine.packs.items()},
             host=self.options.host,

@@ -15,7 +15,7 @@ import typer
 from siplogs import config
 from siplogs.cli import make_app
 from siplogs.config import Settings
-from siplogs.enrich import events
+from siplogs.enrich import documents
 from siplogs.filters import MATCH_SECONDS
 from siplogs.packs import check_packs, load_packs
 from siplogs.packs.pack import (
@@ -42,7 +42,7 @@ WIDTH = "100"
 
 OTHER_VARIABLES = {"SIPLOGS_CONFIG", "SIPLOGS_PATTERNS", "SIPLOGS_TEST_ELASTICSEARCH"}
 NOT_KEPT = ("benchmarks/data", "benchmarks/.tools")
-SECTIONS = ("elasticsearch", "kibana", "delivery", "caps")
+SECTIONS = ("elasticsearch", "kibana", "delivery", "tail", "caps")
 
 _OPTION = re.compile(r"(?<![\w-])--[a-z][a-z-]*")
 _FENCE = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
@@ -142,7 +142,7 @@ def test_commands_and_options_that_are_shown_exist(page: Path) -> None:
 def test_commands_in_backticks_exist() -> None:
     later = {"siplogs tail"}
     for page in PAGES:
-        for shown in re.findall(r"`(siplogs [a-z]+)", text(page)):
+        for shown in re.findall(r"`(siplogs [a-z][a-z-]*)", text(page)):
             assert named(shown) or shown in later, f"{page.name}: {shown}"
 
 
@@ -202,7 +202,7 @@ def test_caps_in_the_design_are_those_of_the_code() -> None:
     assert f"| header lines of a message; bytes of one | {limits} |" in table
     assert f"| {PATTERN_SECONDS:g} s |" in table
     assert PATTERN_SECONDS == MATCH_SECONDS
-    assert f'| key="value" pairs of a line | {events._MOST_PAIRS} |' in table
+    assert f'| key="value" pairs of a line | {documents._MOST_PAIRS} |' in table
     assert f"more than {WORTH_SPLITTING // 2**20} MiB is cut into parts of {PART // 2**20} MiB" in table
     delivery = Settings().delivery
     assert f"| {delivery.batch_documents:,} documents, {delivery.batch_bytes // 10**6} MB |" in table
@@ -297,6 +297,7 @@ def test_example_prints_what_it_shows(command: str, shown: list[str], tmp_path: 
         "SIPLOGS_CONFIG": str(settings),
         "SIPLOGS_PATTERNS": str(tmp_path / "none"),
         "COLUMNS": WIDTH,
+        "LC_ALL": "C.UTF-8",
         "TZ": "UTC",
         "NO_COLOR": "1",
         "PYTHONPATH": str(ROOT),

@@ -176,6 +176,27 @@ def test_value_that_cannot_be_understood(wanted: Filter, named: str, remedy: str
     assert "\n" not in str(caught.value)
 
 
+@pytest.mark.parametrize(
+    ("wanted", "option"),
+    [
+        (Filter(call_id=""), "--call-id"),
+        (Filter(codes=()), "--code"),
+        (Filter(methods=()), "--method"),
+        (Filter(sender=""), "--from"),
+        (Filter(receiver=""), "--to"),
+        (Filter(user=""), "--user"),
+        (Filter(ip=""), "--ip"),
+        (Filter(since=""), "--since"),
+        (Filter(until=""), "--until"),
+        (Filter(kinds=()), "--kind"),
+        (Filter(match=""), "--match"),
+    ],
+)
+def test_an_empty_condition_is_refused_and_does_not_let_everything_through(wanted: Filter, option: str) -> None:
+    with pytest.raises(FilterError, match=f"^{option} is given without a value; write one behind it, or leave"):
+        wanted.check()
+
+
 @settings(max_examples=200, deadline=None)
 @given(
     st.text(max_size=30),

@@ -1,15 +1,19 @@
 """Read in parts on several processes, a log gives the very bytes and counts that one process gives."""
 
+import os
+import signal
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from msgspec import structs
 
 from siplogs import parallel
+from siplogs.errors import FilterError, SiplogsError, SourceError
 from siplogs.filters import Filter
 from siplogs.packs import split_points
-from siplogs.parallel import Job, Tally, read_all
-from siplogs.pipeline import ReadOptions
+from siplogs.parallel import Chunk, Job, Output, Tally, read_all
+from siplogs.pipeline import Part, ReadOptions
 from siplogs.sources import Source
 from tests.packs.recorded import recorded, shipped
 from tests.packs.writers import AFTER, BEFORE, message, pjsip
@@ -95,6 +99,96 @@ def test_filters_count_what_they_let_through(tmp_path: Path, monkeypatch: pytest
     assert tally.events == everything.events
     assert 0 < tally.matched == data.count(b"\n") < tally.events
     assert {code for code, *_ in tally.responses} | {code for code, *_ in tally.lines_with_code} <= set(range(400, 500))
+
+
+def in_parts(path: Path, name: str, parts: int, monkeypatch: pytest.MonkeyPatch) -> Iterator[Chunk]:
+    """Read a recorded log on two processes, whatever its size."""
+    path.write_bytes(recorded(name))
+    monkeypatch.setattr(parallel, "PART", path.stat().st_size // parts)
+    monkeypatch.setattr(parallel, "WORTH_SPLITTING", 1)
+    return read_all([Source.of(str(path))], Job(OPTIONS, Filter(), "ndjson"), 2)
+
+
+@pytest.mark.parametrize("number", [0, 3])
+def test_a_process_that_is_killed_is_told(number: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As the kernel does when memory runs out; the other process must not wait for ever, either."""
+    whole = parallel._work
+
+    def killed(part: Part, job: Job) -> Chunk:
+        if part.start == starts[number]:
+            os.kill(os.getpid(), signal.SIGKILL)
+        return whole(part, job)
+
+    chunks = in_parts(tmp_path / "full", LOGS[0], 6, monkeypatch)
+    source = Source.of(str(tmp_path / "full"))
+    starts = [part.start for part in parallel._parts(source, OPTIONS)]
+    monkeypatch.setattr(parallel, "_work", killed)
+    with pytest.raises(
+        SourceError, match=r"full: a reading process ended \(signal 9: out of memory\?\): the output is not"
+    ):
+        list(chunks)
+
+
+@pytest.mark.parametrize(
+    ("raised", "said"),
+    [
+        (FilterError("--match 'x': took over 1 s"), "^--match 'x': took over 1 s$"),
+        (
+            MemoryError("no more"),
+            r"full: a reading process failed \(MemoryError: no more\): the output is not whole; try",
+        ),
+        (OSError(5, "Input/output error"), r"a reading process failed \(OSError: .*Input/output error"),
+    ],
+)
+def test_what_a_process_raises_is_told(
+    raised: Exception, said: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole = parallel._work
+
+    def fails(part: Part, job: Job) -> Chunk:
+        if part.start:
+            raise raised
+        return whole(part, job)
+
+    chunks = in_parts(tmp_path / "full", LOGS[0], 6, monkeypatch)
+    monkeypatch.setattr(parallel, "_work", fails)
+    assert b'"received"' in next(chunks).data
+    with pytest.raises(SiplogsError, match=said):
+        list(chunks)
+
+
+def test_a_full_disk_is_told_by_whichever_process_meets_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    list(in_parts(tmp_path / "full", LOGS[0], 6, monkeypatch))
+    with Path("/dev/full").open("wb") as full:
+        chunks = read_all(
+            [Source.of(str(tmp_path / "full"))], Job(OPTIONS, Filter(), "ndjson"), 2, out=Output(full.fileno())
+        )
+        with pytest.raises(SiplogsError, match=r"cannot write the output \(no space left on device\)"):
+            list(chunks)
+
+
+def test_a_reader_that_left_is_no_trouble_of_the_log(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    list(in_parts(tmp_path / "full", LOGS[0], 6, monkeypatch))
+    reading, writing = os.pipe()
+    os.close(reading)
+    job = Job(OPTIONS, Filter(), "ndjson")
+    with pytest.raises(BrokenPipeError):
+        list(read_all([Source.of(str(tmp_path / "full"))], job, 2, out=Output(writing)))
+    os.close(writing)
+
+
+def test_failures_are_counted_by_what_the_event_tells(tmp_path: Path) -> None:
+    """A 401 is none, unless the line says that the registration failed with it."""
+    path = tmp_path / "full"
+    path.write_bytes(
+        pjsip(message(start=b"SIP/2.0 401 Unauthorized")).replace(b"CSeq: 1 MESSAGE", b"CSeq: 1 OPTIONS")
+        + b"[Nov 21 02:22:44] NOTICE[1] chan_sip.c: Failed to authenticate on REGISTER to 'a@p' (Tries 2)\n"
+    )
+    _, tally = result(path, 1)
+    ((code, _, _, _, failed),) = tally.responses
+    assert (code, failed) == (401, False)
+    ((code, method, _, _, failed),) = tally.lines_with_code
+    assert (code, method, failed) == (401, "REGISTER", True)
 
 
 def test_empty_list_of_sources() -> None:

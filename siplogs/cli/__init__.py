@@ -4,17 +4,53 @@ A command's module is imported only when it is the one that runs, so that `siplo
 """
 
 import os
+import signal
 import sys
+from contextlib import suppress
 from importlib import import_module
-from typing import Final
+from pathlib import Path
+from typing import Any, Final, NoReturn
 
 import typer
+from typer.core import TyperGroup
 
 from siplogs import __version__
 from siplogs.errors import SiplogsError
 
+TROUBLE: Final = 2
 INTERRUPTED: Final = 130
-COMMANDS: Final = ("scan", "explain", "ship", "setup", "patterns")
+TERMINATED: Final = 143
+COMMANDS: Final = (
+    "scan",
+    "explain",
+    "ship",
+    "tail",
+    "status",
+    "doctor",
+    "dead-letters",
+    "prune",
+    "setup",
+    "config",
+    "patterns",
+)
+SHOWING: Final = ("scan", "explain", "patterns", "status", "doctor", "config")
+"""Commands whose work is what they write to standard output."""
+
+
+class _Commands(TyperGroup):
+    """Ends a command quietly when whoever reads its output has seen enough."""
+
+    def invoke(self, ctx: Any) -> Any:
+        """Run the command and flush what it wrote while somebody still answers for it."""
+        try:
+            try:
+                return super().invoke(ctx)
+            finally:
+                if sys.stdout is not None:
+                    sys.stdout.flush()
+        except BrokenPipeError:
+            _let_go()
+            raise typer.Exit(0 if ctx.invoked_subcommand in SHOWING else TROUBLE) from None
 
 
 def _version(wanted: bool) -> None:
@@ -27,6 +63,7 @@ def make_app(only: str = "") -> typer.Typer:
     """Return the command line, with the one command `only` or with all."""
     app = typer.Typer(
         name="siplogs",
+        cls=_Commands,
         no_args_is_help=True,
         add_completion=not only,
         pretty_exceptions_enable=False,
@@ -44,24 +81,50 @@ def make_app(only: str = "") -> typer.Typer:
         """Reads Asterisk and FreeSWITCH logs, explains every SIP failure, and indexes it all into Elasticsearch."""
 
     for name in [only] if only else COMMANDS:
-        command = getattr(import_module(f"siplogs.cli.{name}"), name)
+        module_name = name.replace("-", "_")
+        module = import_module(f"siplogs.cli.{module_name}")
+        command = getattr(module, module_name)
         if isinstance(command, typer.Typer):
             app.add_typer(command, name=name)
         else:
-            app.command(name)(command)
+            app.command(name, context_settings=getattr(module, "CONTEXT_SETTINGS", None))(command)
     return app
 
 
 def main() -> None:
     """Run the command line; every SiplogsError becomes one line on stderr and its exit code."""
+    signal.signal(signal.SIGTERM, _terminated)
+    sys.stderr = sys.stderr or Path(os.devnull).open("w", encoding="utf-8")  # noqa: SIM115 (open to the end)
     wanted = sys.argv[1] if len(sys.argv) > 1 else ""
     try:
+        if sys.stdout is None and wanted in SHOWING:
+            _fail("standard output is closed, so that nothing can be shown; send it to a file or a pipe", TROUBLE)
         make_app(wanted if wanted in COMMANDS else "")(prog_name="siplogs")
     except SiplogsError as error:
-        sys.stderr.write(f"siplogs: {error}\n")
-        sys.exit(error.exit_code)
+        _fail(str(error), error.exit_code)
+    except OSError as error:
+        place = error.filename or "cannot write the output"
+        _fail(f"{place}: {(error.strerror or str(error)).lower()}", TROUBLE)
     except KeyboardInterrupt:
         sys.exit(INTERRUPTED)
-    except BrokenPipeError:
+
+
+def _terminated(_number: int, _frame: object) -> NoReturn:
+    """End as on Ctrl-C: with all processes, and with the terminal as it was."""
+    sys.exit(TERMINATED)
+
+
+def _fail(text: str, code: int) -> NoReturn:
+    _let_go()
+    with suppress(OSError):
+        sys.stderr.write(f"siplogs: {text}\n")
+    sys.exit(code)
+
+
+def _let_go() -> None:
+    """Give up what cannot be written: Python would try once more at its end, and complain."""
+    try:
+        if sys.stdout is not None:
+            sys.stdout.flush()
+    except OSError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        sys.exit(0)

@@ -1,11 +1,16 @@
 """`siplogs patterns`: the pattern packs, and how they do on a log of yours."""
 
 import sys
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from siplogs.errors import PackError
+from siplogs.errors import PackError, SourceError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    from siplogs.sources import Source
 
 patterns = typer.Typer(no_args_is_help=True, help="List, show, try and prove pattern packs.", rich_markup_mode=None)
 
@@ -75,6 +80,8 @@ def test(
 ) -> None:
     """Try a pack on a log: hits of each rule, and lines that look like SIP but that no rule took.
 
+    Exit codes: 0 a rule hit, 1 none did, 2 trouble: the log could not be read whole, wrong pack or usage.
+
     Example: siplogs patterns test asterisk-pjsip /var/log/asterisk/full
     """
     from siplogs.enrich.redaction import redact
@@ -87,12 +94,23 @@ def test(
     sources = find([log], warn=problems.append)
     if problems or not sources:
         raise PackError(problems[0] if problems else f"{log}: nothing to read")
-    result = trial(pack, data_folder("patterns"), (block for source in sources for block in source.blocks()))
+    result = trial(pack, data_folder("patterns"), _readable(sources, problems))
     for name, count in result.hits.items():
         print(f"{count:10,}  {name}")
     print(f"{result.accounting.in_records:,} of {result.accounting.read:,} bytes in records")
     print(f"{result.missed_count:,} SIP-looking lines missed" + (":" if result.missed else ""))
     for line in result.missed[:MISSED_SHOWN]:
         print(f"  {clean(redact(line).decode('utf-8', 'replace'))[:160]}")
-    if not any(result.hits.values()):
-        raise typer.Exit(1)
+    for problem in problems:
+        sys.stderr.write(f"siplogs: {problem}\n")
+    if problems or not any(result.hits.values()):
+        raise typer.Exit(2 if problems else 1)
+
+
+def _readable(sources: "Iterable[Source]", problems: list[str]) -> "Iterator[bytes]":
+    """Yield what can be read, and note what cannot."""
+    for source in sources:
+        try:
+            yield from source.blocks()
+        except SourceError as error:
+            problems.append(str(error))

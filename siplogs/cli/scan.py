@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import stat
 import sys
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
@@ -11,18 +12,19 @@ import typer
 from msgspec.structs import replace
 
 from siplogs import config
-from siplogs.cli.shared import read_options, use_color
+from siplogs.cli.shared import language, read_options, use_color
 from siplogs.errors import FilterError
 from siplogs.outputs import FORMATS
 
 if TYPE_CHECKING:
+    from siplogs.cli.progress import Bar
     from siplogs.parallel import Chunk, Job, Output, Tally
 
 FOUND, NOTHING, TROUBLE = 0, 1, 2
 
 
-def _list(text: str | None) -> tuple[str, ...]:
-    return tuple(part.strip() for part in text.split(",") if part.strip()) if text else ()
+def _list(text: str | None) -> tuple[str, ...] | None:
+    return tuple(part.strip() for part in text.split(",") if part.strip()) if text is not None else None
 
 
 def scan(
@@ -31,22 +33,36 @@ def scan(
         typer.Argument(metavar="PATH…", help="Logs, globs, folders or - (default: the usual places)."),
     ] = None,
     *,
-    call_id: Annotated[str, typer.Option("--call-id", metavar="ID", help="Only this Call-ID, or its beginning.")] = "",
-    code: Annotated[str, typer.Option("--code", metavar="CODES", help="Only these codes: 486,4xx,5xx.")] = "",
-    method: Annotated[str, typer.Option("--method", metavar="METHODS", help="Only these methods: INVITE,BYE.")] = "",
-    sender: Annotated[str, typer.Option("--from", metavar="WHO", help="Only events from this user, host or URI.")] = "",
-    receiver: Annotated[str, typer.Option("--to", metavar="WHO", help="Only events to this user, host or URI.")] = "",
-    user: Annotated[str, typer.Option("--user", metavar="USER", help="Only events that name this user anywhere.")] = "",
-    ip: Annotated[str, typer.Option("--ip", metavar="NET", help="Only events from or to an address or network.")] = "",
+    call_id: Annotated[
+        str | None, typer.Option("--call-id", metavar="ID", help="Only this Call-ID, or its beginning.")
+    ] = None,
+    code: Annotated[str | None, typer.Option("--code", metavar="CODES", help="Only these codes: 486,4xx,5xx.")] = None,
+    method: Annotated[
+        str | None, typer.Option("--method", metavar="METHODS", help="Only these methods: INVITE,BYE.")
+    ] = None,
+    sender: Annotated[
+        str | None, typer.Option("--from", metavar="WHO", help="Only events from this user, host or URI.")
+    ] = None,
+    receiver: Annotated[
+        str | None, typer.Option("--to", metavar="WHO", help="Only events to this user, host or URI.")
+    ] = None,
+    user: Annotated[
+        str | None, typer.Option("--user", metavar="USER", help="Only events that name this user anywhere.")
+    ] = None,
+    ip: Annotated[
+        str | None, typer.Option("--ip", metavar="NET", help="Only events from or to an address or network.")
+    ] = None,
     since: Annotated[
-        str, typer.Option("--since", metavar="TIME", help="'2026-11-21 02:00', '02:00' or '2h ago'.")
-    ] = "",
-    until: Annotated[str, typer.Option("--until", metavar="TIME", help="Up to this time.")] = "",
+        str | None, typer.Option("--since", metavar="TIME", help="'2026-11-21 02:00', '02:00' or '2h ago'.")
+    ] = None,
+    until: Annotated[str | None, typer.Option("--until", metavar="TIME", help="Up to this time.")] = None,
     failures: Annotated[bool, typer.Option("--failures", help="Only events that tell of a failure.")] = False,
     kind: Annotated[
-        str, typer.Option("--kind", metavar="KINDS", help="Only these: message,notice,registration,security.")
-    ] = "",
-    match: Annotated[str, typer.Option("--match", metavar="REGEX", help="Only events whose text matches.")] = "",
+        str | None, typer.Option("--kind", metavar="KINDS", help="Only these: message,notice,registration,security.")
+    ] = None,
+    match: Annotated[
+        str | None, typer.Option("--match", metavar="REGEX", help="Only events whose text matches.")
+    ] = None,
     format: Annotated[  # noqa: A002
         str | None,
         typer.Option("--format", metavar="FORMAT", help="table (on a terminal), ndjson (in a pipe), json, csv."),
@@ -62,7 +78,10 @@ def scan(
         str, typer.Option("--color", metavar="WHEN", help="auto, always or never; NO_COLOR is honoured.")
     ] = "auto",
     jobs: Annotated[int, typer.Option("--jobs", min=0, help="Processes to read large logs with (0: all cores).")] = 0,
-    lang: Annotated[str, typer.Option("--lang", metavar="LANG", help="Language of meanings and fixes.")] = "en",
+    lang: Annotated[
+        str,
+        typer.Option("--lang", metavar="LANG", help="Language of meanings and fixes (default: the locale's, or en)."),
+    ] = "",
 ) -> None:
     """Show the SIP events of logs, and what their response codes mean and how to fix them.
 
@@ -70,6 +89,7 @@ def scan(
 
     Example: siplogs scan --failures --since "2h ago" /var/log/asterisk/full
     """
+    from siplogs.cli.summary import unknown_lines
     from siplogs.filters import Filter
     from siplogs.parallel import Job, read_all
     from siplogs.pipeline import engine
@@ -78,6 +98,10 @@ def scan(
     chosen = format or ("table" if sys.stdout.isatty() else "ndjson")
     if chosen not in FORMATS:
         raise FilterError(f"--format {chosen}: no such format; use one of {', '.join(FORMATS)}")
+    settings = config.load(overrides={"timezone": timezone or None}, secrets=False)
+    warn = _warner([])
+    for warning in settings.warnings:
+        warn(warning)
     wanted = Filter(
         call_id=call_id,
         codes=_list(code),
@@ -91,10 +115,9 @@ def scan(
         failures=failures,
         kinds=_list(kind),
         match=match,
-        timezone=timezone,
+        timezone=settings.timezone or "",
     ).check()
-    settings = config.load(overrides={"timezone": timezone or None})
-    options = read_options(settings, _list(pack), lang)
+    options = read_options(settings, _list(pack) or (), language(lang))
     if chosen in ("table", "csv") and not match:
         options = replace(options, original=False)
     engine(options)
@@ -103,10 +126,12 @@ def scan(
     paint = use_color(color, sys.stdout)
     width = shutil.get_terminal_size((120, 24)).columns
     job = Job(options, wanted, chosen, paint, width)
-    with _progress(sum(source.size or 0 for source in sources)) as on_bytes, _reader_may_leave():
+    with _progress(sum(source.size or 0 for source in sources)) as bar:
         out = _output(chosen, paint, width)
-        tally = _write(read_all(sources, job, jobs, on_bytes, out), out, chosen)
-    for trouble in tally.troubles:
+        shared = bar is not None and sys.stdout.isatty()
+        chunks = read_all(sources, job, jobs, bar.advance if bar else None, None if shared else out)
+        tally = _write(chunks, out, chosen, bar if shared else None)
+    for trouble in [*tally.troubles, *(unknown_lines(tally) if len(sources) > 1 else ())]:
         _warner(warnings)(trouble)
     _report(tally, job, stats=stats, readable=bool(sources))
     raise typer.Exit(TROUBLE if warnings else FOUND if tally.matched else NOTHING)
@@ -130,40 +155,44 @@ def _output(chosen: str, paint: bool, width: int) -> "Output":
     return Output(sys.stdout.fileno(), head() if head else b"", SEPARATOR if chosen == "json" else b"")
 
 
-def _write(chunks: Iterable["Chunk"], out: "Output", chosen: str) -> "Tally":
+def _write(chunks: Iterable["Chunk"], out: "Output", chosen: str, bar: "Bar | None") -> "Tally":
+    """Write the chunks; `bar` stands on the same terminal, and only where a line begins."""
     from siplogs.outputs.json import ARRAY_HEAD, ARRAY_TAIL
     from siplogs.parallel import Tally
 
     tally = Tally()
     out.put(ARRAY_HEAD if chosen == "json" else b"")
     for chunk in chunks:
-        out.write(chunk.data)
+        if bar is not None and chunk.data:
+            bar.clear()
+            out.write(chunk.data)
+            bar.silent = not chunk.data.endswith(b"\n")
+            bar.advance(0)
+        else:
+            out.write(chunk.data)
         if chunk.tally is not None:
             tally.add(chunk.tally)
+    if bar is not None:
+        bar.clear()
     out.put(ARRAY_TAIL if chosen == "json" else b"")
     return tally
 
 
 @contextmanager
-def _progress(total: int) -> Iterator[Callable[[int], None] | None]:
-    """Show a bar on a terminal for anything that takes longer than a second; nothing in a pipe."""
-    if not sys.stderr.isatty() or sys.stdout.isatty() or os.environ.get("TERM") == "dumb" or not total:
+def _progress(total: int) -> Iterator["Bar | None"]:
+    """Show a bar on a terminal for anything that takes longer than a second; nothing when the output is piped on."""
+    if not total or not sys.stderr.isatty() or os.environ.get("TERM") == "dumb" or _is_piped():
         yield None
         return
     from siplogs.cli.progress import bar
 
-    with bar(total) as advance:
-        yield advance
+    with bar(total) as drawn:
+        yield drawn
 
 
-@contextmanager
-def _reader_may_leave() -> Iterator[None]:
-    """End quietly when whoever reads our output has seen enough."""
-    try:
-        yield
-    except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        raise typer.Exit(FOUND) from None
+def _is_piped() -> bool:
+    mode = os.fstat(sys.stdout.fileno()).st_mode
+    return stat.S_ISFIFO(mode) or stat.S_ISSOCK(mode)
 
 
 def _report(tally: "Tally", job: "Job", *, stats: bool, readable: bool) -> None:

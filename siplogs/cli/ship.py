@@ -84,6 +84,7 @@ def ship(
         since_until(since, until, settings.timezone or ""),
         IDLE_SECONDS,
         anew=from_beginning,
+        once=True,
     )
     server, letters, limits = destination(settings)
     if dead_letters:

@@ -43,14 +43,25 @@ def since_until(since: str | None, until: str | None, timezone: str) -> "Filter 
     )
 
 
-def destination(settings: Settings) -> "tuple[Server, DeadLetters, Limits]":
-    """Return the server, checked to have the templates, the file of dead letters and the limits of a request."""
+def reached(settings: Settings) -> "Server":
+    """Return the server, checked to have the templates. Raises DeliveryError."""
     from siplogs.outputs.elasticsearch import connect
     from siplogs.shipping import templates
-    from siplogs.shipping.dead_letters import DeadLetters
-    from siplogs.shipping.delivery import Limits
 
     server = connect(settings.elasticsearch)
     templates.check(server)
-    letters = DeadLetters(Path(settings.delivery.dead_letters))
-    return server, letters, Limits(settings.delivery.batch_documents, settings.delivery.batch_bytes)
+    return server
+
+
+def limits(settings: Settings) -> "Limits":
+    """Return the limits of a request."""
+    from siplogs.shipping.delivery import Limits
+
+    return Limits(settings.delivery.batch_documents, settings.delivery.batch_bytes)
+
+
+def destination(settings: Settings) -> "tuple[Server, DeadLetters, Limits]":
+    """Return the server, the file of dead letters and the limits of a request. Raises DeliveryError."""
+    from siplogs.shipping.dead_letters import DeadLetters
+
+    return reached(settings), DeadLetters(Path(settings.delivery.dead_letters)), limits(settings)

@@ -1,18 +1,26 @@
 """What a scan found, in a few lines: responses by code with meaning and first fix, and where the bytes went."""
 
+import re
 import textwrap
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from typing import Final
 
+from siplogs.enrich.redaction import redact
 from siplogs.model import Explanation
 from siplogs.outputs.text import RESET, clean
-from siplogs.parallel import Job, Tally
+from siplogs.packs import Pack
+from siplogs.parallel import Context, Job, Tally
 from siplogs.pipeline import engine
 
 _BOLD, _DIM, _RED, _GREEN, _YELLOW = "\x1b[1m", "\x1b[2m", "\x1b[31m", "\x1b[32m", "\x1b[33m"
 
+SEEN: Final = 0.02
+"""Places that look like SIP, as a share of the lines, above which messages are there though none could be read."""
 
-Context = tuple[int, str, str, str]
+_LINES_SHOWN: Final = 3
+_LINE_WIDTH: Final = 120
+
 Row = tuple[int, int, Counter[Context], Explanation | None]
 
 
@@ -21,15 +29,16 @@ def summary_lines(tally: Tally, job: Job) -> Iterator[str]:
     counted = tally.responses or tally.lines_with_code
     what = "Responses" if tally.responses else "Codes in log lines"
     yield _paint(job, _BOLD, f"{tally.matched} events shown, {sum(counted.values())} {what.lower()} by code")
-    by_code: dict[int, Counter[Context]] = {}
+    by_code: dict[tuple[int, bool], Counter[Context]] = {}
     for key, count in counted.items():
-        by_code.setdefault(key[0], Counter())[key] += count
+        by_code.setdefault((key[0], key[-1]), Counter())[key] += count
     explain = engine(job.options).knowledge.explanation
     failed: list[Row] = []
     fine: list[Row] = []
-    for code, contexts in by_code.items():
-        entry = explain(*contexts.most_common(1)[0][0])
-        (failed if entry is not None and entry.failure else fine).append((contexts.total(), code, contexts, entry))
+    for (code, is_failure), contexts in by_code.items():
+        _, method, side, stack, _ = contexts.most_common(1)[0][0]
+        row = contexts.total(), code, contexts, explain(code, method, side, stack)
+        (failed if is_failure else fine).append(row)
     for row in sorted(failed, key=lambda row: (-row[0], row[1])):
         yield from _failure(job, row)
     if fine:
@@ -48,11 +57,14 @@ def summary_lines(tally: Tally, job: Job) -> Iterator[str]:
 def _failure(job: Job, row: Row) -> Iterator[str]:
     total, code, contexts, entry = row
     methods: Counter[str] = Counter()
-    for (_, method, direction, _), count in contexts.items():
-        methods[f"{method or '?'} {direction}"] += count
+    for (_, method, side, _, _), count in contexts.items():
+        methods[" ".join(filter(None, (method, side))) or "of an unknown request"] += count
     shown = ", ".join(f"{count} {name}" for name, count in methods.most_common(4))
     color = _RED if code >= 500 else _YELLOW
     phrase, meaning, fixes = (entry.phrase, entry.meaning, entry.fixes) if entry is not None else ("", "", [])
+    if entry is not None and not entry.failure:
+        meaning = f"{code} alone is no failure, but here the log tells of one."
+        fixes = [f"see the lines: siplogs scan --failures --code {code} PATH"]
     yield f"{total:6} × {_paint(job, color, f'{code} {phrase}')}  {_paint(job, _DIM, f'({shown})')}"
     wrapped = max(40, job.width - 10)
     yield from (f"         {line}" for line in textwrap.wrap(meaning, wrapped))
@@ -68,21 +80,46 @@ def _paint(job: Job, style: str, text: str) -> str:
 def nothing_lines(tally: Tally, job: Job) -> Iterator[str]:
     """Yield what to say when a log holds no SIP message: logging is off, or nothing here can read it."""
     packs = engine(job.options).packs
-    lines = f"{tally.accounting.lines:,}"
-    if tally.products:
+    accounting = tally.accounting
+    places = accounting.reasons["unknown-shape"]
+    none = f"no SIP messages in {accounting.lines:,} lines"
+    if tally.products and places > accounting.lines * SEEN:
+        seen = f"but {places:,} places look like SIP in a shape that no pattern pack knows"
+        yield f"no SIP messages could be read in {accounting.lines:,} lines, {seen}; the first:"
+        yield from _beginning(tally.head)
+    elif tally.products:
         for product in tally.products:
-            switches = [pack.data.off for pack in packs.values() if pack.product == product and pack.data.off]
-            yield f"no SIP messages in {lines} lines: SIP logging seems to be off; switch it on with " + ", or ".join(
-                switches
-            )
-        return
-    if not tally.accounting.read:
-        return
-    yield f"no SIP messages in {lines} lines, and no pattern pack fits; tried {', '.join(sorted(packs))}; it begins:"
-    from siplogs.enrich.redaction import redact
+            switches = _switches(tally, [pack for pack in packs.values() if pack.product == product])
+            remedy = f"switch it on with {', or '.join(switches)}" if switches else "read with all pattern packs"
+            yield f"{none}: SIP logging seems to be off; {remedy}"
+    elif accounting.read:
+        yield f"{none}, and no pattern pack fits; tried {', '.join(sorted(packs))}; it begins:"
+        yield from _beginning(tally.head)
 
-    for line in redact(tally.head).splitlines()[:3]:
-        yield f"  {clean(line.decode('utf-8', 'replace'))[:120]}"
+
+def _switches(tally: Tally, packs: Sequence[Pack]) -> list[str]:
+    """Say how messages are switched on, first for the driver whose lines the log has most of, else the newest."""
+    seen: Counter[bytes] = Counter()
+    for rule in (rule for pack in packs for rule in pack.rules):
+        seen[rule.constants.get("provider", b"")] += tally.accounting.rules[rule.key]
+    able = [pack for pack in packs if pack.data.off and any(rule.is_message for rule in pack.rules)]
+
+    def likelihood(pack: Pack) -> tuple[int, int]:
+        return seen[pack.data.provider.encode()], max(map(int, re.findall(r"\d+", pack.data.versions)), default=0)
+
+    return [pack.data.off for pack in sorted(able, key=likelihood, reverse=True)]
+
+
+def unknown_lines(tally: Tally) -> Iterator[str]:
+    """Yield a line on each log that no pattern pack fits."""
+    for path, head in tally.unknown:
+        first = next((line.strip() for line in _beginning(head) if line.strip()), "blank lines")
+        yield f"{path}: no pattern pack fits; it begins: {first}"
+
+
+def _beginning(head: bytes) -> Iterator[str]:
+    for line in redact(head).splitlines()[:_LINES_SHOWN]:
+        yield f"  {clean(line.decode('utf-8', 'replace'))[:_LINE_WIDTH]}"
 
 
 def accounting_lines(tally: Tally) -> Iterator[str]:

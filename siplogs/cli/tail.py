@@ -1,7 +1,8 @@
 """`siplogs tail`: the daemon that follows logs and ships what is new as it is written."""
 
-import time
 from collections.abc import Mapping
+from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -75,20 +76,20 @@ def tail(
     daemon.run(from_end=not (from_beginning or since))
 
 
-LONGEST_PAUSE = 60.0
-
-
 class _Daemon:
     """Runs the loop, and once more with new settings whenever SIGHUP asks for it."""
 
     def __init__(
         self, configuration: Path | None, overrides: Mapping[str, Any], paths: list[str], pack: str, since: str | None
     ) -> None:
+        from siplogs.shipping.tail import Orders
+
         self._configuration = configuration
         self._overrides = overrides
         self._paths = paths
         self._pack = pack
         self._since = since
+        self._orders = Orders()
 
     def run(self, *, from_end: bool) -> None:
         from siplogs.shipping.state import State
@@ -98,60 +99,52 @@ class _Daemon:
         journal, supervisor = Journal(settings.tail.log_format, settings.tail.log_level), Supervisor()
         for warning in settings.warnings:
             journal.write("warning", warning)
-        with State(Path(settings.delivery.state), purpose="siplogs tail") as state:
-            loop, collector = self._patiently(settings, state, journal, supervisor, from_end=from_end)
+        with self._orders, State(Path(settings.delivery.state), purpose="siplogs tail") as state:
+            loop, collector = self._prepared(settings, state, journal, supervisor, from_end=from_end)
             journal.write("info", "following", state=settings.delivery.state, server=settings.elasticsearch.url)
-            while True:
+
+            def follow() -> None:
+                nonlocal loop, collector
+                if self._orders.reload():
+                    supervisor.reloading()
+                    loop, collector = self._reloaded(loop, collector, state, journal, supervisor)
                 loop.run()
-                collector.close()
-                if not loop.reload_wanted:
-                    break
-                supervisor.reloading()
-                loop, collector = self._reloaded(loop, collector, state, journal, supervisor)
+
+            while not self._orders.stop:
+                self._orders.obey(follow)
             supervisor.stopping()
+            collector.close()
             journal.write("info", "stopped; everything acknowledged is saved")
-
-    def _patiently(
-        self, settings: "Settings", state: "State", journal: "Journal", supervisor: "Supervisor", *, from_end: bool
-    ) -> "tuple[Tail, Collector]":
-        """Wait for a server that is not there yet, as after a power cut."""
-        from siplogs.outputs.elasticsearch import UnreachableError
-
-        pause = 1.0
-        while True:
-            try:
-                return self._prepared(settings, state, journal, supervisor, from_end=from_end)
-            except UnreachableError as error:
-                journal.write("error", str(error), again_in_seconds=pause)
-                supervisor.ready()
-                supervisor.status(f"waiting: {error}")
-                time.sleep(pause)
-                pause = min(pause * 2, LONGEST_PAUSE)
 
     def _reloaded(
         self, loop: "Tail", collector: "Collector", state: "State", journal: "Journal", supervisor: "Supervisor"
     ) -> "tuple[Tail, Collector]":
         """Take new settings and packs, or go on with the old ones and say what is wrong with the new."""
         from siplogs import pipeline
+        from siplogs.outputs.elasticsearch import UnreachableError
 
         try:
             settings = config.load(self._configuration, self._overrides)
             pipeline.engine.cache_clear()
-            prepared = self._prepared(settings, state, journal, supervisor, from_end=False)
+            new, reading = self._prepared(settings, state, journal, supervisor, from_end=False)
+            with suppress(UnreachableError):  # an outage is no fault of the configuration
+                new.connect()
         except SiplogsError as error:
             journal.write("error", f"the new configuration is wrong, the old one stays in force: {error}")
-            loop.reload_wanted = False
             return loop, collector
+        reading.followed.take_over(collector.followed)
         journal.write("info", "configuration and packs were read again")
-        return prepared
+        return new, reading
 
     def _prepared(
         self, settings: "Settings", state: "State", journal: "Journal", supervisor: "Supervisor", *, from_end: bool
     ) -> "tuple[Tail, Collector]":
-        from siplogs.cli.shipment import destination, inputs, since_until
+        from siplogs.cli.shipment import inputs, limits, reached, since_until
         from siplogs.pipeline import engine
         from siplogs.shipping.collect import Collector
         from siplogs.shipping.collect import Settings as Collecting
+        from siplogs.shipping.dead_letters import DeadLetters
+        from siplogs.shipping.monitor import Monitor
         from siplogs.shipping.tail import Pace, Tail
 
         chosen = Collecting(
@@ -162,9 +155,24 @@ class _Daemon:
             from_end,
         )
         for one in chosen.inputs:
+            _require_files(one.paths)
             engine(one.options).packs  # noqa: B018 (what is wrong with the packs is said now)
-        server, letters, limits = destination(settings)
+        letters = DeadLetters(Path(settings.delivery.dead_letters))
         collector = Collector(state, chosen, journal.warn)
-        pace = Pace(settings.tail.poll_seconds, settings.tail.search_seconds)
-        loop = Tail(collector, server, letters, limits, journal=journal, supervisor=supervisor, pace=pace)
+        loop = Tail(
+            collector,
+            partial(reached, settings),
+            letters,
+            limits(settings),
+            journal=journal,
+            supervisor=supervisor,
+            monitor=Monitor(state, letters, settings.tail.metrics_file, journal.warn),
+            pace=Pace(settings.tail.poll_seconds, settings.tail.search_seconds, settings.tail.idle_seconds),
+        )
         return loop, collector
+
+
+def _require_files(paths: tuple[str, ...]) -> None:
+    for path in paths:
+        if path == "-" or Path(path).is_fifo():
+            raise ConfigError(f"{path}: tail follows files; send what comes through a pipe with siplogs ship {path}")

@@ -26,6 +26,7 @@ _ZONE_NAME: Final = re.compile(r"[A-Za-z][\w+-]*(?:/[A-Za-z][\w+-]*)*")
 _LONGEST_ZONE: Final = 64
 _HALF_DAY: Final = timedelta(hours=12)
 _DAY: Final = timedelta(days=1)
+_LATE: Final = timedelta(minutes=5)
 
 
 class Moment(NamedTuple):
@@ -36,9 +37,13 @@ class Moment(NamedTuple):
 
 
 class Clock:
-    """Reads the times of one log, in the log's order."""
+    """Reads the times of one log, in the log's order.
 
-    def __init__(self, zone: tzinfo | None = None, modified: float | None = None) -> None:
+    `modified` is when the log was changed last, `since` when what is read now began to be written, if that is known;
+    both in seconds since 1970.
+    """
+
+    def __init__(self, zone: tzinfo | None = None, modified: float | None = None, since: float | None = None) -> None:
         self.zone = zone or tz.tzlocal()
         stamp = datetime.now(UTC) if modified is None else datetime.fromtimestamp(modified, UTC)
         self._end = stamp.astimezone(self.zone).replace(tzinfo=None) + _DAY
@@ -46,6 +51,7 @@ class Clock:
         self._hint = b""
         self._ambiguous: datetime | None = None
         self._second_pass = False
+        self._since = since
         self._cache: dict[bytes, tuple[str, str]] = {}
         self._dayless = b""
         self._last_text = b""
@@ -144,8 +150,11 @@ class Clock:
         if not tz.datetime_ambiguous(local, self.zone):
             self._ambiguous, self._second_pass = None, False
             return 0
-        if self._ambiguous is not None and local < self._ambiguous - timedelta(minutes=5):
-            self._second_pass = True
+        if self._ambiguous is not None:
+            self._second_pass = self._second_pass or local < self._ambiguous - _LATE
+        elif self._since is not None:
+            first = local.replace(tzinfo=self.zone, fold=0).astimezone(UTC)
+            self._second_pass = first < datetime.fromtimestamp(self._since, UTC) - _LATE
         self._ambiguous = local
         return int(self._second_pass)
 

@@ -4,11 +4,13 @@ import re
 from functools import cache
 from pathlib import Path
 from typing import Final
+from unicodedata import combining, normalize
 
 import msgspec
 
 from siplogs.errors import KnowledgeError
-from siplogs.knowledge.entry import KINDS, Entry, covers, read_entries, read_entry
+from siplogs.knowledge.entry import KINDS, Entry, Refinement, covers, read_entries, read_entry
+from siplogs.knowledge.words import Words, read_words
 from siplogs.model import Explanation
 
 DATA: Final = Path(__file__).parent / "data"
@@ -17,6 +19,7 @@ SHOWN: Final = 3
 SIP: Final = "sip"
 _CONTEXTS: Final = 4096
 _PARTS: Final = ("meaning", "when", "cause", "check", "failure", "severity", "retry")
+_LONGEST_NAME: Final = 80
 _KNOWN_STACKS: Final = ("asterisk-pjsip", "asterisk-chan-sip", "asterisk", "freeswitch")
 
 
@@ -41,6 +44,11 @@ class KnowledgeBase:
         self._names: dict[str, dict[str, Entry]] = {}
         self._terms: dict[tuple[str, str, str], Explanation | None] = {}
 
+    @property
+    def words(self) -> Words:
+        """The words of the layout in this language; KnowledgeError when their file is wrong."""
+        return read_words(self._folder / "words.toml")
+
     def kinds(self) -> list[str]:
         """Return the kinds of entries beside SIP codes, such as q850 and warning."""
         return [kind for kind in KINDS if kind != SIP and (self._folder / f"{kind}.toml").is_file()]
@@ -56,38 +64,61 @@ class KnowledgeBase:
                 raise KnowledgeError(f"'{kind}' is no kind of reason; use one of: {', '.join(KINDS)}")
         return self._kinds[kind]
 
+    def names(self, kind: str) -> dict[str, Entry]:
+        """Return the entries of a kind by all their names in lower case: keys first, then phrases and variants."""
+        if kind not in self._names:
+            entries = self.entries(kind).values()
+            spellings = [(text.casefold(), entry) for entry in entries for text in (entry.phrase, *entry.variants)]
+            keys = [(entry.code.casefold(), entry) for entry in entries]
+            self._names[kind] = dict([*reversed(spellings), *keys])
+        return self._names[kind]
+
     def find(self, kind: str, text: str) -> Entry | None:
         """Return the entry of a kind that `text` names: its key, its phrase or a variant, whatever the case.
 
         Else what stands behind the last colon, as OpenSSL puts names of functions before its words. Of scanners it is
         the one whose key stands in `text` as a word, as their user agents carry versions and more.
         """
-        if kind not in self._names:
-            entries = self.entries(kind).values()
-            spellings = [(text.casefold(), entry) for entry in entries for text in (entry.phrase, *entry.variants)]
-            keys = [(entry.code.casefold(), entry) for entry in entries]
-            self._names[kind] = dict([*reversed(spellings), *keys])
-        wanted, names = text.strip().casefold(), self._names[kind]
+        wanted, names = text.strip().casefold(), self.names(kind)
         if wanted in names or kind != "scanner":
             return names.get(wanted) or names.get(wanted.rpartition(":")[2].strip())
         words = ((rf"(?<![a-z0-9]){re.escape(key.casefold())}(?![a-z])", key) for key in self.entries(kind))
         return next((self.entries(kind)[key] for pattern, key in words if re.search(pattern, wanted)), None)
 
     def named(self, text: str) -> list[Entry]:
-        """Return every entry of any kind that `text` names, those named by their key first."""
-        found = [entry for kind in (SIP, *self.kinds()) if (entry := self.find(kind, text)) is not None]
-        return sorted(found, key=lambda entry: entry.code.casefold() != text.strip().casefold())
+        """Return every entry of any kind that `text` names, those named by their key first.
+
+        When none is, those whose name has the same letters and digits, whatever stands between them.
+        """
+        name, kinds = text.strip().casefold(), (SIP, *self.kinds())
+        found = [entry for kind in kinds if (entry := self.names(kind).get(name)) is not None]
+        if not found and (wanted := _letters(name)):
+            alike = (entry for kind in kinds for one, entry in self.names(kind).items() if _letters(one) == wanted)
+            found = list({entry.id: entry for entry in alike}.values())
+        return sorted(found, key=lambda entry: entry.code.casefold() != name)
+
+    def nearest(self, text: str, most: int = 4) -> list[Entry]:
+        """Return the entries, of any kind, whose names look most like `text`, the nearest first."""
+        from difflib import get_close_matches
+
+        wanted = text.strip().casefold()[:_LONGEST_NAME]
+        names = {name: entry for kind in (*self.kinds(), SIP) for name, entry in self.names(kind).items()}
+        near = (names[name] for name in get_close_matches(wanted, names, most * 2, 0.65))
+        return list({entry.id: entry for entry in near}.values())[:most]
 
     def search(self, text: str) -> list[Entry]:
-        """Return the entries in which every word of `text` stands, those first that have them in name or brief."""
-        words = text.casefold().split()
+        """Return the entries in which every word of `text` stands, those first that have them in name or brief.
+
+        Case and accents do not matter.
+        """
+        words = _folded(text).split()
         ranked: list[tuple[int, int, Entry]] = []
-        for kind in (SIP, *self.kinds()):
+        for kind in (SIP, *self.kinds()) if words else ():
             for entry in self.entries(kind).values():
-                title = " ".join((entry.code, entry.phrase, entry.brief, *entry.variants)).casefold()
-                whole = f"{title} {_all_text(entry)}".casefold()
-                if words and all(word in whole for word in words):
-                    ranked.append((-sum(word in title for word in words), len(ranked), entry))
+                title = _folded(" ".join((entry.code, entry.phrase, entry.brief, *entry.variants)))
+                whole = f"{title} {_folded(_all_text(entry))}"
+                if all(word in whole for word in words):
+                    ranked.append((-_rank(words, title, whole), len(ranked), entry))
         return [entry for _, _, entry in sorted(ranked, key=lambda item: item[:2])]
 
     def term(self, kind: str, text: str, stack: str = "") -> Explanation | None:
@@ -129,6 +160,10 @@ class KnowledgeBase:
         entry = code if isinstance(code, Entry) else self.entry(code)
         return _refined(entry, _matching(entry, method, direction, stack))
 
+    def refinements(self, entry: Entry, method: str = "", direction: str = "", stack: str = "") -> list[Refinement]:
+        """Return what makes an entry read differently in a context, the most general first."""
+        return [entry.refinement[place] for place in _matching(entry, method, direction, stack)]
+
     def explanation(self, code: int, method: str = "", direction: str = "", stack: str = "") -> Explanation | None:
         """Return what a document carries of a code in a context, always the same object for the same question.
 
@@ -164,6 +199,24 @@ class KnowledgeBase:
         if key not in self._built:
             self._built[key] = _document(_refined(entry, matching), family)
         return self._built[key]
+
+
+def _letters(text: str) -> str:
+    """Return the letters and digits of a name, in lower case."""
+    return re.sub(r"[\W_]+", "", text.casefold())
+
+
+def _folded(text: str) -> str:
+    """Return a text in lower case and without accents."""
+    if text.isascii():
+        return text.lower()
+    return "".join(letter for letter in normalize("NFKD", text.casefold()) if not combining(letter))
+
+
+def _rank(words: list[str], title: str, whole: str) -> int:
+    """Say how well an entry fits: words of its title count most, and whole words more than parts of words."""
+    tokens, in_title = set(re.findall(r"\w+", whole)), set(re.findall(r"\w+", title))
+    return sum(5 * (word in in_title) + 2 * (word in title) + (word in tokens) for word in words)
 
 
 def _all_text(entry: Entry) -> str:

@@ -3,13 +3,14 @@
 import re
 import tomllib
 from pathlib import Path
-from typing import Annotated, Any, Final, Literal
+from typing import Annotated, Any, Final, Literal, TypeVar
 
 import msgspec
 from msgspec import Meta, Struct
 
 from siplogs.errors import KnowledgeError
 
+Shape = TypeVar("Shape")
 Severity = Literal["info", "warning", "error"]
 Direction = Literal["sent", "received", "local"]
 Stack = Literal["asterisk", "asterisk-chan-sip", "asterisk-pjsip", "freeswitch"]
@@ -19,6 +20,9 @@ STACK_NAMES: Final = {
     "asterisk-chan-sip": "chan_sip",
     "freeswitch": "FreeSWITCH",
 }
+
+# Who says what an entry is in the other numbering.
+_MAP_NAMES: Final = {"rfc3398": "RFC 3398", "asterisk": "Asterisk", "freeswitch": "FreeSWITCH"}
 
 # The files beside `sip/` that hold entries of another kind, and what their keys are.
 KINDS: Final = {
@@ -30,7 +34,7 @@ KINDS: Final = {
     "internal": "codes that a PBX's SIP stack makes up and never sends",
     "dialstatus": "Asterisk's DIALSTATUS",
     "security": "Asterisk's security events",
-    "refusal": "reasons that Asterisk prints when it refuses or gives up",
+    "refusal": "reasons that a PBX prints when it refuses or gives up",
     "pjsip": "errors of pjproject",
     "transport": "errors of TLS and of the transport",
     "contact": "states of a qualified contact or peer",
@@ -131,6 +135,14 @@ class Entry(Struct, frozen=True, forbid_unknown_fields=True):
         """The id that documents carry, such as sip.486."""
         return f"{self.kind}.{self.code}"
 
+    @property
+    def mapped(self) -> str:
+        """What it is in the other numbering, and who says so: 17 (RFC 3398, Asterisk), 31 (FreeSWITCH)."""
+        spoken: dict[str, list[str]] = {}
+        for who, code in self.maps.items():
+            spoken.setdefault(code, []).append(_MAP_NAMES[who])
+        return ", ".join(f"{code} ({', '.join(names)})" for code, names in spoken.items())
+
 
 def covers(stack: str, name: str) -> bool:
     """Tell whether `name` (a stack, or a pattern pack such as freeswitch-log) is `stack` or a kind of it."""
@@ -139,8 +151,8 @@ def covers(stack: str, name: str) -> bool:
 
 def read_entry(path: Path) -> Entry:
     """Read the file of one SIP response code; KnowledgeError names file, entry, place and remedy."""
-    data = _read(path)
-    entry = _entry(path, {"kind": "sip", **data}, str(data.get("code", "?")))
+    data = read_table(path)
+    entry = converted(path, {"kind": "sip", **data}, Entry, f"entry {data.get('code', '?')}")
     if entry.code != path.stem:
         raise KnowledgeError(f"{path}: entry {entry.code}: the file is named otherwise; rename it {entry.code}.toml")
     return entry
@@ -149,25 +161,27 @@ def read_entry(path: Path) -> Entry:
 def read_entries(path: Path) -> dict[str, Entry]:
     """Read the file of a kind, a table a key; KnowledgeError names file, entry, place and remedy."""
     entries = {}
-    for key, data in _read(path).items():
+    for key, data in read_table(path).items():
         if not isinstance(data, dict):
             raise KnowledgeError(f"{path}: {key} stands outside of any entry; put it under a table such as [17]")
-        entries[key] = _entry(path, {"kind": path.stem, "code": key, **data}, key)
+        entries[key] = converted(path, {"kind": path.stem, "code": key, **data}, Entry, f"entry {key}")
     return entries
 
 
-def _read(path: Path) -> dict[str, Any]:
+def read_table(path: Path) -> dict[str, Any]:
+    """Read a TOML file; KnowledgeError names it and the place."""
     try:
         return tomllib.loads(path.read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
         raise KnowledgeError(f"{path}: cannot be read as TOML: {error}; mend the file there") from error
 
 
-def _entry(path: Path, data: dict[str, Any], name: str) -> Entry:
+def converted(path: Path, data: dict[str, Any], kind: type[Shape], name: str) -> Shape:
+    """Check data of a file against its shape; KnowledgeError names file, `name`, place and remedy."""
     try:
-        return msgspec.convert(data, Entry)
+        return msgspec.convert(data, kind)
     except msgspec.ValidationError as error:
-        raise KnowledgeError(f"{path}: entry {name}: {error}; {_remedy(str(error))}") from error
+        raise KnowledgeError(f"{path}: {name}: {error}; {_remedy(str(error))}") from error
 
 
 _REMEDIES: Final = (

@@ -12,7 +12,7 @@ COLUMNS: Final = (
     "time", "kind", "call_id", "from", "to", "method", "code", "phrase", "source", "destination", "transport",
     "failure", "meaning", "first_fix", "message", "file", "offset",
 )  # fmt: skip
-_FORMULA: Final = ("=", "+", "-", "@", "\t", "\r")
+_FORMULA: Final = ("=", "+", "-", "@", "\t", "\r", "＝", "＋", "－", "＠")  # full-width ones: OWASP, CSV Injection
 
 
 class CsvRenderer:

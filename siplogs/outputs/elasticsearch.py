@@ -3,6 +3,7 @@
 The client library is imported on use only: it costs more than a whole `siplogs explain`.
 """
 
+import base64
 import gzip
 import logging
 import re
@@ -109,7 +110,7 @@ class Server:
         raise self.refusal(answer, doing)
 
     def refusal(self, answer: Answer, doing: str) -> DeliveryError:
-        """Return the error for an answer that is no success."""
+        """Return the error for an answer that is no success; an UnreachableError where trying again may help."""
         why = reason(answer.body)
         if answer.status == 401:
             given = self.settings.api_key or self.settings.password
@@ -118,9 +119,8 @@ class Server:
             return DeliveryError(f"Elasticsearch at {self.name} {text} (401): {remedy}")
         if answer.status == 403:
             return DeliveryError(f"{doing}: the credentials lack a privilege (403): {why or 'no reason given'}")
-        return DeliveryError(
-            f"{doing}: Elasticsearch at {self.name} answers {answer.status}: {why or 'no reason given'}"
-        )
+        kind = UnreachableError if answer.status == 429 or answer.status >= 500 else DeliveryError
+        return kind(f"{doing}: Elasticsearch at {self.name} answers {answer.status}: {why or 'no reason given'}")
 
     def _perform(
         self, method: str, path: str, query: Mapping[str, str] | None, headers: dict[str, str], body: object
@@ -178,8 +178,9 @@ def _client(settings: ElasticsearchSettings) -> "Elasticsearch":
     options: dict[str, Any] = {}
     if settings.api_key:
         options["api_key"] = settings.api_key
-    elif settings.username and settings.password:
-        options["basic_auth"] = (settings.username, settings.password)
+    elif settings.username and settings.password:  # the library's basic_auth takes ASCII only
+        pair = f"{settings.username}:{settings.password}".encode()
+        options["headers"] = {"authorization": f"Basic {base64.b64encode(pair).decode()}"}
     if any(url.startswith("https:") for url in settings.url):
         options |= {"verify_certs": settings.verify, "ssl_show_warn": False}
         if settings.ca_file and settings.verify:

@@ -34,7 +34,7 @@ Generated from `siplogs/model.py` by `python -m siplogs.outputs.schema docs`; do
 One event is one record of the log. Names follow the Elastic Common Schema (ECS) and Packetbeat's `sip.*` wherever the
 meaning is the same; what is ours alone is under `siplogs.*`. A field that says nothing is left out. `[]` marks fields
 that may have several values. The same list as JSON Schema: [event.schema.json](event.schema.json). Elasticsearch maps
-these fields and no others (`dynamic: false`).
+these fields and no others (`dynamic: false`). What the ids in `siplogs.reason.id` stand for: [codes.md](codes.md).
 """
 
 

@@ -10,16 +10,22 @@ result does not depend on how the stream was cut into blocks.
 - The last window of a stream, when shorter, does not make a plain log a wrapped one.
 - What is wrapped inside a wrapping is judged by the same rule, for all lines that one carrier wraps in a window.
 
+What is left is brought to the form in which a PBX writes its log: lines of other programs go (`interleaved`), the CR of
+lines that end in CRLF (`line_ends`), and prefixes that every line of a message repeats (`continuation`).
+
 Plain windows cost a look at their first lines; blocks of them pass through as they came.
 """
 
 import re
 from collections.abc import Iterable, Iterator, Sequence
+from itertools import chain
 from typing import Final
 
 from siplogs.packs.continuation import joined
+from siplogs.packs.interleaved import Programs
+from siplogs.packs.line_ends import without_returns
 from siplogs.packs.recognition import NOTHING, Carriers, Judge
-from siplogs.packs.unwrapped import Builder, Unwrapped
+from siplogs.packs.unwrapped import Builder, Line, Unwrapped
 
 WINDOW: Final = 65_536
 LONGEST_LINE: Final = 1_048_576
@@ -32,7 +38,7 @@ def recognise(block: bytes, starts: Sequence[re.Pattern[bytes]]) -> Carriers | N
     as a plain entry is plain; of most plain blocks only the first lines are looked at.
     """
     judge = Judge(starts)
-    if judge.plain_soon(block, 0, len(block)) or not judge.suspects(block, 0, len(block)):
+    if judge.entry_soon(block, 0, len(block)) or not judge.suspects(block, 0, len(block)):
         return None
     return judge.look(block.removesuffix(b"\n").split(b"\n"))[0]
 
@@ -45,7 +51,8 @@ def unwrap(
     `starts` as for `recognise`; `window` in bytes must be larger than any entry of a plain log, for safety. The clean
     text and its raw offsets depend on the stream alone, not on its blocks. Any bytes are taken; nothing is raised.
     """
-    return joined(_pieces(blocks, _Stream(Judge(starts), window)))
+    judge = Judge(starts)
+    return joined(without_returns(_pieces(blocks, _Stream(judge, window)), judge, window))
 
 
 def _pieces(blocks: Iterable[bytes], stream: "_Stream") -> Iterator[Unwrapped]:
@@ -57,8 +64,9 @@ def _pieces(blocks: Iterable[bytes], stream: "_Stream") -> Iterator[Unwrapped]:
 class _Stream:
     """The raw stream from the first byte not yet handed over, and what is known of it.
 
-    `known`: the raw offset up to which windows are known to be plain. `inside`: the first byte goes on with a line
-    whose beginning was handed over. `judged`: the next window to take off is known to be wrapped by `carriers`.
+    `known`: the raw offset up to which windows are known to be plain. `doubtful`: that behind which each of those has
+    an entry whose line ends in a line feed alone. `inside`: the first byte goes on with a line whose beginning was
+    handed over. `judged`: the next window to take off is known to be wrapped by `carriers`.
     """
 
     def __init__(self, judge: Judge, window: int) -> None:
@@ -66,11 +74,11 @@ class _Stream:
         self._window = window
         self._data = b""
         self._raw = 0
-        self._known = 0
+        self._known = self._doubtful = 0
         self._inside = False
         self._judged = False
         self._carriers: Carriers | None = None
-        self._peeler = _Peeler()
+        self._peeler = _Peeler(judge)
 
     def feed(self, block: bytes, *, final: bool = False) -> Iterator[Unwrapped]:
         """Take more bytes and yield what can be decided; with `final` everything."""
@@ -79,7 +87,7 @@ class _Stream:
             piece = self._wrapped(self._carriers, final=final) if self._carriers else self._plain(final=final)
             if piece is None:
                 break
-            if piece.data:
+            if piece.data or piece.raw_length:
                 yield piece
         if final:
             piece = self._peeler.rest(self._raw)
@@ -109,7 +117,7 @@ class _Stream:
     def _handed(self, stop: int) -> Unwrapped:
         data = self._data if stop == len(self._data) else self._data[:stop]
         self._data = self._data[stop:]
-        piece = Unwrapped(data, self._raw, stop)
+        piece = Unwrapped(data, self._raw, stop, line_feeds=self._raw >= self._doubtful)
         self._raw += stop
         self._inside = not data.endswith(b"\n") if data else self._inside
         self._peeler.raw = self._raw
@@ -134,7 +142,10 @@ class _Stream:
         """Judge the window that starts at `at`: True for plain, its carriers, False when more must be read."""
         stop = self._boundary(self._known) - self._raw
         start = self._line_at(at)
-        if self._judge.plain_soon(self._data, start, stop):
+        entry = self._judge.entry_soon(self._data, start, stop)
+        if not entry or entry.endswith(b"\r"):
+            self._doubtful = stop + self._raw
+        if entry:
             return True
         end = self._end(stop, final=final)
         if end < 0:
@@ -175,7 +186,7 @@ class _Stream:
         self._judged = False
         if plain < 0:
             return self._peeled(end, self._carriers or carriers)
-        self._carriers, self._known, self._inside = None, boundary, False
+        self._carriers, self._known, self._doubtful, self._inside = None, boundary, boundary, False
         return self._peeled(plain, carriers, last=True)
 
     def _judge_again(self, end: int, known: Carriers) -> int:
@@ -205,37 +216,40 @@ def _lines(data: bytes, start: int, end: int) -> Iterable[bytes]:
 
 
 class _Peeler:
-    """Takes the wrapping off whole lines; keeps what goes on in the next line, and a record's indentation.
+    """Takes the wrapping off whole lines; keeps what goes on in the next line, whose it is, and its indentation.
 
     `raw`: the raw offset of the first byte not yet handed over.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, judge: Judge) -> None:
         self.raw = 0
+        self._programs = Programs(judge)
+        self._program = b""
         self._held: dict[int, bytes] = {}
         self._indent = b""
 
     def peel(self, data: bytes, raw: int, carriers: Carriers, *, last: bool = False) -> Unwrapped:
         """Take the wrapping off the lines of `data`, which begins at `raw`; `last`: plain text follows."""
-        builder, begun, *lines = Builder(self.raw), self.raw, *data.split(b"\n")
+        begun, lines, taken = self.raw, data.split(b"\n"), []
         for number, line in enumerate(lines, 1):
             begun = begun if self._held else raw
             whole = number < len(lines)
             text = self._text(line, carriers) if line or whole else None
             if text is not None:
-                builder.add(begun, text + b"\n" if whole else text)
+                taken.append((self._program, begun, text + b"\n" if whole else text))
             raw += len(line) + 1
-        return self._closed(builder, begun, raw - 1, last=last)
+        return self._closed(self._programs.sorted_apart(taken), begun, raw - 1, last=last)
 
     def _text(self, line: bytes, carriers: Carriers) -> bytes | None:
         taken = carriers.peel(line, self._held)
         if taken is None:
             return line[len(self._indent) :] if self._indent and line.startswith(self._indent) else line
-        text, partial, width = taken
-        self._indent = b" " * width
-        return None if partial else text
+        self._indent, self._program = b" " * taken.width, taken.program or self._program
+        return None if taken.partial else taken.text
 
-    def _closed(self, builder: Builder, begun: int, end: int, *, last: bool) -> Unwrapped:
+    def _closed(self, lines: Iterable[Line], begun: int, end: int, *, last: bool) -> Unwrapped:
+        builder = Builder(self.raw)
+        builder.extend(chain(lines, self._programs.rest()) if last else lines)
         if last and self._held:
             builder.add(begun, b"".join(self._held.values()) + b"\n")
             self._held.clear()
@@ -244,7 +258,7 @@ class _Peeler:
 
     def rest(self, end: int) -> Unwrapped:
         """Hand over what was kept, at the end of the stream."""
-        return self._closed(Builder(self.raw), self.raw, end, last=True)
+        return self._closed((), self.raw, end, last=True)
 
 
 __all__ = ["Carriers", "Unwrapped", "recognise", "unwrap"]

@@ -1,4 +1,4 @@
-"""Proves packs by their own samples: each sample must be found by its rule, with the fields that it promises."""
+"""Proves packs by their own samples: each is found by its rule with its fields, and every group is filled by one."""
 
 from collections.abc import Iterable, Iterator, Sequence
 
@@ -9,16 +9,16 @@ from siplogs.packs.scanner import Literals, Scanner
 
 
 def check_packs(packs: Iterable[Pack]) -> Iterator[str]:
-    """Yield one line for every sample that a pack does not keep, naming file, rule and remedy."""
+    """Yield one line for every sample that a pack does not keep, and for every group of a pattern that none fills.
+
+    Each names file, rule and remedy.
+    """
     for pack in packs:
         pack.check()
         yield from _prefix_trouble(pack.prefix)
         literals = Literals(pack.rules)
         for rule in pack.rules:
-            for number, sample in enumerate(rule.data.sample, 1):
-                trouble = _sample_trouble(literals, rule, sample)
-                if trouble:
-                    yield f"{pack.origin}: rule {rule.name}: sample {number}: {trouble}"
+            yield from (f"{pack.origin}: rule {rule.name}: {trouble}" for trouble in _rule_troubles(literals, rule))
 
 
 def require_proof(packs: Sequence[Pack]) -> None:
@@ -35,12 +35,31 @@ def _prefix_trouble(prefix: Prefix) -> Iterator[str]:
             yield f"prefixes/{prefix.name}.toml: sample {number}: expected {sample.fields}, found {found}; mend either"
 
 
-def _sample_trouble(literals: Literals, rule: Rule, sample: Sample) -> str:
-    scanner = Scanner(literals)
-    records = [record for record in scanner.scan([sample.log.encode()]) if record.rule == rule.name]
-    if not scanner.accounting.rules[f"{rule.pack}/{rule.name}"]:
-        return "the rule does not find it; check literal and pattern against the sample"
-    return _difference(records[0], sample) if records else ""
+def _rule_troubles(literals: Literals, rule: Rule) -> Iterator[str]:
+    """Prove the samples, and by them the groups; what a rule ignores has no fields to prove."""
+    filled: set[str] = set()
+    kept = True
+    for number, sample in enumerate(rule.data.sample, 1):
+        scanner = Scanner(literals)
+        records = [record for record in scanner.scan([sample.log.encode()]) if record.rule == rule.name]
+        trouble = _difference(records[0], sample) if records else ""
+        if not scanner.accounting.rules[rule.key]:
+            trouble = "the rule does not find it; check literal and pattern against the sample"
+        if trouble:
+            kept = False
+            yield f"sample {number}: {trouble}"
+        filled.update(*(_filled(rule, sample, record) for record in records))
+    if kept and rule.kind != "ignore":
+        for name in rule.pattern.groupindex:
+            if name not in filled:
+                yield f"no sample fills the group {name!r}; add a sample that has it, or take it out of the pattern"
+
+
+def _filled(rule: Rule, sample: Sample, record: Record) -> set[str]:
+    """Return the groups that the pattern itself fills, for a field may also come from the prefix or from `set`."""
+    log, begin = sample.log.encode(), record.offset + record.text
+    match = rule.pattern.match(log, begin) or rule.pattern.match(log, max(begin - 1, 0))
+    return {name for name, value in match.groupdict().items() if value} if match is not None else set()
 
 
 def _difference(record: Record, sample: Sample) -> str:

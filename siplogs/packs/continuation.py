@@ -2,25 +2,27 @@
 
 Such a log is known by its first SIP marker: its next line is a SIP start line, with the same prefix or without. Once a
 message without prefixes was seen, the log is an ordinary one for good, so that no message body can switch this on.
+Source: channels/chan_sip.c (sipsock_read, send_request, retrans_pkt) of 1.4 to 1.8: received messages have an arrow
+before and behind, sent ones a colon behind.
 """
 
 import re
 from collections.abc import Iterable, Iterator
+from functools import cache
 from typing import Final
+
+import hyperscan
 
 from siplogs.packs.unwrapped import Builder, Unwrapped
 
-LOOKED_AT: Final = 16_777_216
 LONGEST_MESSAGE: Final = 65_536
 LONGEST_MARKER: Final = 4_096
 
-_CLOSING: Final = b" --->\n"
+_MARKS: Final = (rb" --->\n", rb"ransmitting ")
 _PREFIXED: Final = re.compile(
     rb"\[[^\]\n]{6,40}\] (?P<entry>[A-Z]{3,16}\[\d+\](?:\[C-[0-9a-f]{8}\])?:? [\w./-]+:) ?(?P<text>[^\n]*)"
 )
-_MARKER: Final = re.compile(
-    rb"<--- [^\n]*? --->\r?\Z|(?:Reliably )?(?:Transmitting|Retransmitting) [^\n]* to [^\n]*:\r?\Z"
-)
+_MARKER: Final = re.compile(rb"<--- [^\n]*? --->\Z|(?:Reliably )?(?:Transmitting|Retransmitting) [^\n]* to [^\n]*:\Z")
 _BYTES: Final = re.compile(rb"<--- [^\n]*\((\d{1,8}) bytes\)")
 _START: Final = re.compile(rb"SIP/2\.0 \d{3}|[A-Z]{3,16} \S+ SIP/2\.0")
 _TERMINATORS: Final = (b"<------------->", b"<------------>", b"---")
@@ -34,6 +36,27 @@ def joined(pieces: Iterable[Unwrapped]) -> Iterator[Unwrapped]:
     yield from joiner.rest()
 
 
+@cache
+def _database() -> hyperscan.Database:
+    database = hyperscan.Database()
+    database.compile(expressions=list(_MARKS), ids=[0, 1], elements=2, flags=[0, 0])
+    return database
+
+
+def _marks(data: bytes) -> list[int]:
+    """List places in lines that may end as a marker does; by Hyperscan, as logs without a message are read whole."""
+    found: list[int] = []
+    _database().scan(data, match_event_handler=lambda _id, _from, to, *_rest: found.append(to - 1))
+    return found
+
+
+def _ends_as_marker(line: bytes) -> bool:
+    if len(line) > LONGEST_MARKER:
+        return False
+    sent = line.endswith(b":") and 0 <= line.find(b"ransmitting ") < line.rfind(b" to ")
+    return sent or line.endswith(b" --->")
+
+
 class _Joiner:
     """The state between pieces: what kind of log it is (None: not known yet), and the message that is being read.
 
@@ -42,7 +65,6 @@ class _Joiner:
 
     def __init__(self) -> None:
         self._repeats: bool | None = None
-        self._clean = 0
         self._context = b""
         self._tail: Unwrapped | None = None
         self._entry = b""
@@ -59,7 +81,6 @@ class _Joiner:
         start = len(piece.data) if self._repeats is False else 0
         if self._repeats is None:
             start = self._beginning(piece.data)
-            self._clean += start
         if self._repeats and start < len(piece.data):
             yield self._rewritten(piece, start)
         elif piece.plain and start < len(piece.data):
@@ -80,44 +101,39 @@ class _Joiner:
 
     def _beginning(self, data: bytes) -> int:
         """Look for the first message; where it is rewritten from, or what must be kept back from; else the end."""
-        position = 0
-        while self._repeats is None:
-            marker, following = self._marker(data, position)
-            if following < 0 and self._clean + len(data) < LOOKED_AT:
-                return len(data)
-            if following < 0 or self._clean + following > LOOKED_AT:
-                break
+        for marker, following in self._markers(data):
             end = data.find(b"\n", following)
             if end < 0:
                 self._context = marker + b"\n"
                 return following
-            self._context = b""
             self._repeats = self._judged(marker, data[following:end])
-            position = following
-        self._repeats = bool(self._repeats)
-        return position if self._repeats else len(data)
+            if self._repeats is not None:
+                return following if self._repeats else len(data)
+        return len(data)
 
-    def _marker(self, data: bytes, position: int) -> tuple[bytes, int]:
-        """Find the next line that ends as a marker does, and where its next line starts; -1 for none."""
+    def _markers(self, data: bytes) -> Iterator[tuple[bytes, int]]:
+        """Yield lines that end as a marker does, and where their next line starts; then keep the last line's beginning.
+
+        The first of them may have begun before `data`, or have been read whole.
+        """
+        begun = 0
         if self._context.endswith(b"\n"):
-            return self._context[:-1], 0
-        if position == 0 and self._context:
+            yield self._context[:-1], 0
+        elif self._context:
             end = data.find(b"\n")
             line = self._context + data[: end if end >= 0 else LONGEST_MARKER]
-            if end >= 0 and line.endswith(_CLOSING[:-1]) and len(line) <= LONGEST_MARKER:
-                return line, end + 1
             if end < 0:
                 self._context = line[: LONGEST_MARKER + 1]
-                return b"", -1
-            position = end + 1
-        hit = data.find(_CLOSING, position)
-        while hit >= 0:
-            start = data.rfind(b"\n", 0, hit) + 1
-            if start >= position and hit - start < LONGEST_MARKER:
-                return data[start : hit + len(_CLOSING) - 1], hit + len(_CLOSING)
-            hit = data.find(_CLOSING, hit + 1)
+                return
+            begun = end + 1
+            if _ends_as_marker(line):
+                yield line, begun
+        for hit in _marks(data):
+            start, end = data.rfind(b"\n", 0, hit) + 1, data.find(b"\n", hit)
+            if start >= begun and end >= 0 and _ends_as_marker(data[start:end]):
+                begun = end + 1
+                yield data[start:end], begun
         self._context = data[data.rfind(b"\n") + 1 :][: LONGEST_MARKER + 1]
-        return b"", -1
 
     def _judged(self, marker: bytes, line: bytes) -> bool | None:
         """Tell from a marker and its next line whether the log repeats prefixes; None: they do not tell."""

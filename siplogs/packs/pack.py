@@ -302,12 +302,17 @@ def load_pack_file(path: Path, folder: Path) -> Pack:
 def load_packs(folder: Path, users: Path | None = None) -> dict[str, Pack]:
     """Load the shipped packs and the user's, by name; a user's pack replaces the shipped one of the same name.
 
-    `users` defaults to SIPLOGS_PATTERNS or /etc/siplogs/patterns.d. Raises PackError with file, entry and remedy.
+    `users` defaults to SIPLOGS_PATTERNS or /etc/siplogs/patterns.d. Raises PackError with file, entry and remedy, also
+    when two of the user's files have one name.
     """
     users = users or Path(os.environ.get("SIPLOGS_PATTERNS") or USER_FOLDER)
     prefixes = load_prefixes(folder)
     packs = {pack.name: pack for pack in _load_all(sorted(folder.glob("*.toml")), prefixes, trusted=True)}
     for pack in _load_all(sorted(users.glob("*.toml")) if users.is_dir() else [], prefixes, trusted=False):
+        if pack.name in packs and not packs[pack.name].trusted:
+            raise PackError(
+                f"{pack.origin}: {packs[pack.name].origin} is a pack named {pack.name!r} too; give one another name"
+            )
         packs[pack.name] = pack
     return packs
 

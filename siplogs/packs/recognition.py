@@ -25,16 +25,16 @@ LARGEST_HELD: Final = 1_048_576
 _BUILT: Final = re.compile(rb"\[[^\]\n]{6,40}\] Asterisk \S+ built by ")
 _OWN: Final = re.compile(
     rb"""(?x)
-    (?P<untimed> [A-Z]{3,16} \[\d+\] (?:\[C-[0-9a-f]{8}\])? :?\ [\w./-]+ : )
-    | (?:\[[^\]\n]{6,40}\]\ )? (?:
+    (?P<untimed> [A-Z]{3,16} \[\d+\] (?:\[C-[0-9a-f]{8}\])? :?\ (?:Ext\.\ [^\s:]{1,80}|[\w./-]+) : )
+    | (?:\[(?!pod/)[^\]\n]{6,40}\]\ )? (?:
         <---\ (?:SIP\ read\ from|Received\ SIP\ |(?:Reliably\ )?(?:Transmitting|Retransmitting)\ )
         | (?:Reliably\ )?(?:Transmitting|Retransmitting)\ (?:\#\d+\ )?\([^)\n]{1,40}\)\ to\ )
     | (?:recv|send)\ \d+\ bytes\ (?:from|to)\ [a-z]+/\[
     """
 )
 _WITHIN: Final = re.compile(rb"[^\n]{0,400}?(?:#012<---|--->(?:#015)?#012|:#012-{9}|:\d+:#012)")
-_MARKER: Final = re.compile(rb"[^#\n]*(?:<--- [^#\n]* --->|ransmitting [^#\n]*:)(?:#015)?\Z")
-_RETURN: Final = re.compile(rb"(?:[^#\n]* SIP/2\.0|SIP/2\.0 \d{3}[^#\n]*|[^#\n]{0,40}v=0)#015\Z")
+_MARKER: Final = re.compile(rb"[^#\n]*(?:<--- [^#\n]* --->|ransmitting [^#\n]*:)(?:#015)?\r?\Z")
+_RETURN: Final = re.compile(rb"(?:[^#\n]* SIP/2\.0|SIP/2\.0 \d{3}[^#\n]*|[^#\n]{0,40}v=0)#015\r?\Z")
 
 NOTHING, MARK, ENTRY = 0, 1, 2
 
@@ -81,18 +81,20 @@ class Carriers(Struct, frozen=True):
 
 
 def _within(layer: Layer, line: bytes, taken: Taken, held: dict[int, bytes], depth: int) -> Taken:
-    text, partial = taken.text, False
+    text, partial, program = taken.text, False, taken.program
     if layer.escapes:
-        text = without_octal(text, layer.escapes)
+        text = without_octal(text.removesuffix(b"\r"), layer.escapes)
     if layer.inner is not None:
         peeled = [(layer.inner.peel(part, held, depth + 1), part) for part in text.split(b"\n")]
         text = b"\n".join(inner.text if inner else part for inner, part in peeled if not inner or not inner.partial)
-        partial = bool(peeled[-1][0] and peeled[-1][0].partial)
+        last = peeled[-1][0]
+        if last is not None:
+            partial, program = last.partial, b" ".join(filter(None, (program, last.program)))
     if layer.stamp:
         match = _OWN.match(text)
         time = layer.carrier.time_of(line) if match is not None and match["untimed"] else b""
         text = b"[%s] %s" % (time, text) if time else text
-    return Taken(text, partial, taken.width)
+    return Taken(text, partial, taken.width, program)
 
 
 class Judge:
@@ -130,9 +132,10 @@ class Judge:
                 return True
         return False
 
-    def plain_soon(self, data: bytes, start: int, stop: int) -> bool:
-        """Say whether one of the first whole lines that start in data[start:stop] is a plain entry."""
-        return any(self.kind(line) == ENTRY for line in islice(whole_lines(data, start, stop), FIRST_LINES))
+    def entry_soon(self, data: bytes, start: int, stop: int) -> bytes:
+        """Return the first plain entry's line among the first whole lines that start in data[start:stop], or b""."""
+        lines = islice(whole_lines(data, start, stop), FIRST_LINES)
+        return next((line for line in lines if self.kind(line) == ENTRY), b"")
 
     def look(
         self, lines: Iterable[bytes], known: Carriers | None = None, depth: int = 0
@@ -217,7 +220,7 @@ def _escapes(texts: Iterable[bytes], before: Layer | None) -> Escapes:
     alone, returns, within = False, False, False
     for text in texts:
         alone = alone or _MARKER.match(text) is not None
-        returns = returns or (text.endswith(b"#015") and _RETURN.match(text) is not None)
+        returns = returns or (text.endswith((b"#015", b"#015\r")) and _RETURN.match(text) is not None)
         within = within or (b"#012" in text and _WITHIN.match(text) is not None)
     if within and not alone:
         return "record"

@@ -1,11 +1,12 @@
 """What one carrier adds to a line, and how it is taken off again.
 
 The shapes of carriers are data (`patterns/carriers/*.toml`): a pattern by which a wrapped line begins, with the groups
-`text`, `time` and `partial` (the line goes on in the next one), and samples. Code is only what a pattern cannot say:
-JSON strings, terminal escapes, rsyslog's octal escapes.
+`text`, `time`, `partial` (the line goes on in the next one) and `program` (whose line it is), and samples. Code is only
+what a pattern cannot say: JSON strings, terminal escapes, rsyslog's octal escapes.
 """
 
 import re
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from functools import cache
 from pathlib import Path
@@ -56,6 +57,7 @@ class CarrierData(Struct, forbid_unknown_fields=True):
     text_key: str = ""
     time_key: str = ""
     microseconds_key: str = ""
+    program_key: str = ""
 
 
 class _CarrierFile(Struct, forbid_unknown_fields=True):
@@ -63,11 +65,15 @@ class _CarrierFile(Struct, forbid_unknown_fields=True):
 
 
 class Taken(NamedTuple):
-    """A line without its wrapping. `partial`: it goes on in the next; `width`: how far further lines are indented."""
+    """A line without its wrapping.
+
+    `partial`: it goes on in the next; `width`: how far further lines are indented; `program`: whose line it is.
+    """
 
     text: bytes
     partial: bool = False
     width: int = 0
+    program: bytes = b""
 
 
 class Carrier:
@@ -79,10 +85,13 @@ class Carrier:
         self.pattern: re.Pattern[bytes] = compile_pattern(data.pattern, f"{origin}: carrier {data.name}")
         self.terminal = data.decode == "terminal"
         groups = self.pattern.groupindex
-        self._text, self._time, self._partial = (groups.get(name, 0) for name in ("text", "time", "partial"))
+        names = ("text", "time", "partial", "program")
+        self._text, self._time, self._partial, self._program = (groups.get(name, 0) for name in names)
         self._keys = [key_pattern(name) for name in (data.text_key, data.time_key, data.microseconds_key)]
+        self._program_key = key_pattern(data.program_key) if data.program_key else None
         self._bytes = re.compile(rb'[{,]\s*"%s"\s*:\s*\[([\d,\s]*)' % data.text_key.encode())
-        self._decode = {
+        # Takes the wrapping off a line (without its line feed); None when the line is not wrapped so. Never raises.
+        self.take: Callable[[bytes], Taken | None] = {
             "text": self._take,
             "json": self._take_json,
             "asterisk-json": self._take_entry,
@@ -97,10 +106,6 @@ class Carrier:
         """Say whether a line begins as the carrier's pattern says."""
         return self.pattern.match(line) is not None
 
-    def take(self, line: bytes) -> Taken | None:
-        """Take the wrapping off a line (without its line feed); None when the line is not wrapped so. Never raises."""
-        return self._decode(line)
-
     def _take(self, line: bytes) -> Taken | None:
         match = self.pattern.match(line)
         if match is None:
@@ -108,18 +113,22 @@ class Carrier:
         start = match.start(self._text)
         partial = bool(self._partial) and match[self._partial] is not None
         width = start if self.data.indents and start >= 0 else 0
-        return Taken(line[start:] if start >= 0 else b"", partial, width)
+        program = match[self._program] if self._program else b""
+        return Taken(line[start:] if start >= 0 else b"", partial, width, program)
 
     def _take_json(self, line: bytes) -> Taken | None:
         if not self.pattern.match(line):
             return None
+        named = self._program_key.search(line) if self._program_key is not None else None
+        program = named[1] if named is not None else b""
         value = self._keys[0].search(line)
         if value is None:
             numbers = self._bytes.search(line)
-            return Taken(bytes(min(int(number), 255) for number in _digits(numbers))) if numbers else None
+            text = bytes(min(int(number), 255) for number in _digits(numbers)) if numbers else None
+            return None if text is None else Taken(text, program=program)
         text = unescaped(value[1])
-        closed = line[value.end() : value.end() + 1] == b'"'
-        return Taken(text.removesuffix(b"\n"), self.data.fragments and closed and not text.endswith(b"\n"))
+        partial = self.data.fragments and line[value.end() : value.end() + 1] == b'"' and not text.endswith(b"\n")
+        return Taken(text.removesuffix(b"\n"), partial, program=program)
 
     def _take_entry(self, line: bytes) -> Taken | None:
         """Write an object of Asterisk's [json] formatter as its default formatter would have written the entry.

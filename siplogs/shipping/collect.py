@@ -2,14 +2,12 @@
 
 One pass finds the logs, reads each from where it was left, and yields documents. Rotation needs nothing special: a log
 is known by its family and content, so a renamed or compressed one goes on where it was, and one that took its name
-begins at its beginning. Whether a file is still written to is told by its time of change alone, on NFS as on a disk.
+begins at its beginning.
 """
 
-import os
 import time
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from hashlib import blake2b
 from typing import Final
 
@@ -20,22 +18,16 @@ from siplogs.config import Period
 from siplogs.errors import SourceError
 from siplogs.filters import Filter
 from siplogs.outputs.elasticsearch import Document, document
-from siplogs.pipeline import Part, Reading, ReadOptions
+from siplogs.pipeline import Part, Reading
+from siplogs.shipping.followed import Followed, Input, Key, Log, is_passing
 from siplogs.shipping.state import Place, State
-from siplogs.sources import LogSet, Source, find_sets
+from siplogs.sources import Source
+from siplogs.sources.source import BLOCK, shown
 
-FIRST_LINE: Final = 1024
+__all__ = ["Collector", "Input", "Settings"]
+
 _TAIL: Final = 256
 _FORGOTTEN_SECONDS: Final = 60 * 86_400.0
-
-Key = tuple[str, str]
-
-
-class Input(Struct, frozen=True):
-    """Logs that are read in one way; without paths those in the usual places."""
-
-    paths: tuple[str, ...] = ()
-    options: ReadOptions = ReadOptions()
 
 
 class Settings(Struct, frozen=True):
@@ -43,7 +35,7 @@ class Settings(Struct, frozen=True):
 
     `idle` is for how many seconds a file must not have changed before what is unfinished at its end counts as cut. With
     `from_end` and an empty state, what the logs hold now is passed over. With `anew` each log is read once more from
-    its beginning.
+    its beginning. With `once` there is but one pass: which logs are at rest has to be judged by their time of change.
     """
 
     inputs: tuple[Input, ...] = (Input(),)
@@ -52,6 +44,7 @@ class Settings(Struct, frozen=True):
     idle: float = 60.0
     from_end: bool = False
     anew: bool = False
+    once: bool = False
 
 
 class _Mark(Struct):
@@ -66,7 +59,10 @@ class _Mark(Struct):
 
 
 class Collector:
-    """Collects the documents of one state; `documents` is one pass, `settled` is told what was delivered of it."""
+    """Collects the documents of one state; `documents` is one pass, `settled` is told what was delivered of it.
+
+    `disturbed` says after a pass that a log was rotated while it was read, so that another pass finds more.
+    """
 
     def __init__(
         self,
@@ -75,8 +71,11 @@ class Collector:
         warn: Callable[[str], None],
         *,
         clock: Callable[[], float] = time.time,
+        steady: Callable[[], float] = time.monotonic,
     ) -> None:
         self.places: dict[Key, Place] = {(place.family, place.identity): place for place in state.places()}
+        self.followed = Followed(settings.inputs, settings.idle, warn, once=settings.once, clock=clock, steady=steady)
+        self.disturbed = False
         self._state = state
         self._settings = settings
         self._warn = warn
@@ -84,38 +83,45 @@ class Collector:
         self._marks: deque[_Mark] = deque()
         self._read = 0
         self._delivered = 0
-        self._held: dict[Key, int] = {}
-        self._options: dict[Key, ReadOptions] = {}
         self._begun: set[Key] = set()
-        self._from_end = settings.from_end and not self.places
+        self._reading: dict[Key, Source] = {}
+        self._first = not self.places and not state.counts()
+        self._from_end = settings.from_end and self._first
 
-    def documents(self) -> Iterator[Document]:
-        """Yield the documents of everything new, oldest first; the checkpoint moves by `settled` and `finish` alone."""
-        found: set[Key] = set()
-        families: set[str] = set()
-        for one in self._settings.inputs:
-            for log in find_sets(one.paths, warn=self._warn):
-                families.add(log.family)
-                for source in log.sources:
-                    key = self._key(log, source)
-                    if key is not None:
-                        found.add(key)
-                        self._options[key] = one.options
-                        yield from self._source(key, source)
-        yield from self._deleted(found)
-        self._note_losses(found, families)
+    def note(self, *, search: bool = True) -> list[Log]:
+        """Find the logs and save how long they are: what is deleted before it can be read will be known."""
+        logs = self.followed.look(self.places, search=search)
+        changed = [place for log in logs if (place := self._noted(log)) is not None]
+        if changed:
+            self._state.save(changed)
+        self._from_end = False
+        return logs
 
-    def settled(self, batch: Sequence[Document]) -> None:
-        """Move the checkpoint behind a batch: all of it is in Elasticsearch or among the dead letters."""
+    def documents(self, *, search: bool = True) -> Iterator[Document]:
+        """Yield the documents of everything new, oldest first; the checkpoint moves by `settled` and `finish` alone.
+
+        Without `search` only logs that are known already are looked at, as long as they merely grow.
+        """
+        self.disturbed = False
+        logs = self.note(search=search)
+        for log in logs:
+            yield from self._log(log)
+        self._note_losses({log.key for log in logs})
+
+    def settled(self, batch: Sequence[Document], counts: Mapping[str, int] | None = None) -> None:
+        """Move the checkpoint behind a batch: all of it is in Elasticsearch or among the dead letters.
+
+        `counts` is what became of it, to be added to the running counts.
+        """
         self._delivered += len(batch)
-        self._write()
+        self._write(counts or {})
 
-    def finish(self, counts: dict[str, int]) -> None:
+    def finish(self, counts: Mapping[str, int] | None = None) -> None:
         """Move the checkpoint to the end of a pass of which everything was settled, and add to the running counts."""
         self._delivered = self._read
-        self._write(counts)
+        self._write(counts or {})
         self._forget()
-        self._from_end = False
+        self.followed.release(self.places)
 
     def start_over(self) -> None:
         """Drop the marks of a pass that was given up; the next one reads what was not settled again."""
@@ -125,63 +131,80 @@ class Collector:
 
     def close(self) -> None:
         """Close the files that are held open."""
-        for descriptor in self._held.values():
-            os.close(descriptor)
-        self._held.clear()
+        self.followed.close()
 
     def lag(self) -> int:
         """Return how many bytes of the logs found are not dealt with yet."""
         return sum(max(place.size - place.settled, 0) for place in self.places.values() if not place.whole)
 
-    def _key(self, log: LogSet, source: Source) -> Key | None:
-        """Identify a log, unless its first line is not there yet."""
-        try:
-            if self._is_live(source):
-                beginning = next(source.blocks(0, FIRST_LINE, FIRST_LINE), b"")
-                if b"\n" not in beginning and len(beginning) < FIRST_LINE:
-                    return None
-            identity = source.identity()
-        except SourceError as error:
-            self._warn(str(error))
-            return None
-        return (log.family, identity) if identity else None
+    def restless(self) -> bool:
+        """Tell whether any log may hold something unfinished that only time will settle."""
+        return any(not place.whole for place in self.places.values())
 
-    def _is_live(self, source: Source) -> bool:
-        return source.seekable and self._clock() - (source.modified or 0.0) < self._settings.idle
-
-    def _source(self, key: Key, source: Source) -> Iterator[Document]:
-        """Read one log on from its place."""
-        place, seen, live = self._place(key, source), _signature(source), self._is_live(source)
-        self._hold(key, source)
+    def _noted(self, log: Log) -> Place | None:
+        """Note when and how long a log was seen; return its place when that has to be saved."""
+        place, source = self._place(log), log.source
+        before = (place.size, place.path, place.seen)
         place.last_seen = self._clock()
-        if place.seen == seen and (place.whole or live):
-            return
         place.path = source.name or source.path
         if source.seekable:
             place.size = source.size or 0
-            if not _continues(source, place):
-                place = self.places[key] = replace(place, done=0, settled=0, dated=b"", tail="", products="")
+        if not place.seen.startswith(_file(log.signature)[:-1]):
+            place.seen = _file(log.signature)
+        return place if before != (place.size, place.path, place.seen) else None
+
+    def _place(self, log: Log) -> Place:
+        """Return what is known of a log; where a first run begins at the end, one never met before is passed over."""
+        place = self.places.get(log.key)
+        if place is None or (self._settings.anew and log.key not in self._begun):
+            self._begun.add(log.key)
+            place = self.places[log.key] = Place(*log.key)
+            if self._from_end:
+                source = log.source
+                place.settled = place.done = _last_line_end(source) if source.seekable else 0
+                place.seen, place.whole = log.signature, True
+                place.tail = _tail(source, place.settled)
+        return place
+
+    def _log(self, log: Log) -> Iterator[Document]:
+        """Read one log on from its place."""
+        key, source, place = log.key, log.source, self.places[log.key]
+        if place.seen == log.signature and (place.whole or log.live) and source.pipe is None:
+            return
+        if source.seekable and not _continues(source, place):
+            place = self.places[key] = replace(place, done=0, settled=0, dated=b"", tail="", products="", whole=False)
+            self._state.save([place])
         start = place.settled
         if source.seekable and start >= place.size:
-            place.whole, place.seen = not live, seen
+            self._marks.append(_Mark(self._read, key, place=replace(place, whole=not log.live, seen=log.signature)))
             return
-        self._state.save([place])
+        watched = self._reading[key] = _Watched.of_source(source, key[1])
         products = tuple(filter(None, place.products.split(",")))
-        part = Part(source, products, start, live=live, dated=place.dated, done=place.done)
-        reading = Reading(part, self._options[key])
+        since = _modified(place.seen)
+        part = Part(watched, products, start, live=log.live, dated=place.dated, done=place.done, since=since)
+        reading = Reading(part, log.options)
         yield from self._events(key, reading, source)
-        if reading.trouble is not None:
-            self._warn(str(reading.trouble))
         after = replace(
             place,
             settled=max(reading.settled, start),
             dated=reading.dated or place.dated,
             products=",".join(reading.products),
-            seen=seen,
-            whole=not live and reading.trouble is None,
+            whole=not log.live,
+            seen=log.signature,
         )
-        after.tail = _tail(source, after.settled)
+        if reading.trouble is not None:
+            self._troubled(after, source, reading.trouble)
+        after.tail = _tail(watched, after.settled)
         self._marks.append(_Mark(self._read, key, place=after))
+
+    def _troubled(self, after: Place, source: Source, trouble: SourceError) -> None:
+        """Read on in a later pass; an archive would not get better, and a log that was rotated is found again."""
+        if source.seekable:
+            after.whole, after.seen = False, _file(after.seen)
+        if source.seekable and is_passing(trouble):
+            self.disturbed = True
+        else:
+            self._warn(str(trouble))
 
     def _events(self, key: Key, reading: Reading, source: Source) -> Iterator[Document]:
         wanted = self._settings.wanted
@@ -193,66 +216,43 @@ class Collector:
                 self._marks.append(_Mark(self._read, key, offset, reading.dated, again))
                 yield document(event, self._settings.period)
 
-    def _place(self, key: Key, source: Source) -> Place:
-        """Return what is known of a log; a new one of a family never met before may begin at its end."""
-        if key not in self.places or (self._settings.anew and key not in self._begun):
-            self._begun.add(key)
-            place = self.places[key] = Place(*key, path=source.path)
-            if self._from_end:
-                self._begin_at_end(place, source)
-        return self.places[key]
-
-    def _begin_at_end(self, place: Place, source: Source) -> None:
-        place.size = place.settled = place.done = _last_line_end(source) if source.seekable else 0
-        place.seen, place.whole = _signature(source), True
-        place.tail = _tail(source, place.settled)
-        self._state.save([place])
-
-    def _hold(self, key: Key, source: Source) -> None:
-        """Keep a file open that is still written to, so that its end can be read even when it is deleted."""
-        if key in self._held or not self._is_live(source) or source.name:
-            return
-        with suppress(OSError):
-            self._held[key] = os.open(source.path, os.O_RDONLY | os.O_CLOEXEC)
-
-    def _deleted(self, found: set[Key]) -> Iterator[Document]:
-        """Read what is left of files that were deleted while they were held open; let go of those at rest."""
-        for key in list(self._held):
-            descriptor = self._held[key]
-            status = os.fstat(descriptor)
-            place = self.places.get(key)
-            if key not in found and place is not None and not status.st_nlink and status.st_size > place.settled:
-                with suppress(SourceError):
-                    source = Source.of(f"/proc/self/fd/{descriptor}")
-                    source.name = place.path
-                    found.add(key)
-                    yield from self._source(key, source)
-            if key not in found or self._clock() - status.st_mtime > self._settings.idle:
-                os.close(self._held.pop(key))
-
-    def _note_losses(self, found: set[Key], families: set[str]) -> None:
+    def _note_losses(self, found: set[Key]) -> None:
         """Say what was deleted before it was read."""
         for key, place in self.places.items():
-            unread = place.size - max(place.settled, place.done)
-            if key in found or key[0] not in families or place.whole or unread <= 0:
+            if key in found or place.whole or not self.followed.covers(place) or self.followed.is_at(place):
                 continue
-            self._warn(f"{place.path}: {unread} bytes of it were deleted or overwritten before they were read")
-            place.whole, place.lost = True, unread
+            unread = place.size - max(place.settled, place.done)
+            read_to_its_end = place.seen.split(":")[2:3] == [str(place.size)]
+            place.whole, place.seen = True, _file(place.seen)
+            if unread > 0 and not read_to_its_end:
+                place.lost = unread
+                name = shown(place.path)
+                self._warn(f"{name}: {unread} bytes of it were deleted or overwritten before they were read")
             self._marks.append(_Mark(self._read, key, place=replace(place)))
 
-    def _write(self, counts: dict[str, int] | None = None) -> None:
+    def _write(self, counts: Mapping[str, int]) -> None:
         changed: dict[Key, Place] = {}
+        moved: set[Key] = set()
         now = self._clock()
         while self._marks and self._marks[0].number <= self._delivered:
             mark = self._marks.popleft()
-            place = self.places[mark.key] = mark.place or self.places[mark.key]
-            if mark.place is None and mark.offset >= place.done:
+            place = self.places[mark.key]
+            if mark.place is not None:
+                mark.place.done, mark.place.acknowledged = max(place.done, mark.place.done), place.acknowledged
+                place = self.places[mark.key] = mark.place
+                moved.discard(mark.key)
+            elif mark.offset >= place.done:
                 place.done, place.acknowledged = mark.offset + 1, now
                 if mark.again > place.settled:
-                    place.settled, place.dated, place.tail = mark.again, mark.dated, ""
+                    place.settled, place.dated = mark.again, mark.dated
+                    moved.add(mark.key)
             changed[mark.key] = place
-        if changed or counts:
-            self._state.save(changed.values(), counts)
+        for key in moved:
+            changed[key].tail = _tail(self._reading[key], changed[key].settled)
+        counted = {name: number for name, number in counts.items() if number} or ({"created": 0} if self._first else {})
+        if changed or counted:
+            self._state.save(changed.values(), counted)
+            self._first = False
 
     def _forget(self) -> None:
         old = [p for p in self.places.values() if p.last_seen and self._clock() - p.last_seen > _FORGOTTEN_SECONDS]
@@ -262,9 +262,41 @@ class Collector:
             self._state.forget(old)
 
 
-def _signature(source: Source) -> str:
-    device, inode = source.inode
-    return f"{device}:{inode}:{source.size}:{source.modified}"
+class _Watched(Source):
+    """A log that fails as soon as its first line is another one: it was overwritten while it was read."""
+
+    expected: str = ""
+
+    @classmethod
+    def of_source(cls, source: Source, identity: str) -> Source:
+        """Watch a log whose beginning can be looked at cheaply."""
+        if not source.seekable:
+            return source
+        return cls(**{name: getattr(source, name) for name in source.__struct_fields__}, expected=identity)
+
+    def blocks(
+        self,
+        start: int = 0,
+        stop: int | None = None,
+        size: int = BLOCK,
+        on_bytes: Callable[[int], None] | None = None,
+    ) -> Iterator[bytes]:
+        """Yield blocks as any log does."""
+        for block in Source.blocks(self, start, stop, size, on_bytes):
+            if self.identity() != self.expected:
+                raise SourceError(f"{shown(self.path)}: became shorter while it was read (rotated?); run again")
+            yield block
+
+
+def _file(seen: str) -> str:
+    """Return what a place says of a file that was not read to its end: device and inode alone."""
+    return ":".join(seen.split(":")[:2]) + "::"
+
+
+def _modified(seen: str) -> float | None:
+    """Return when a file was changed last that was read to its end."""
+    time_of_change = seen.rpartition(":")[2]
+    return float(time_of_change) if time_of_change[:1].isdigit() else None
 
 
 def _continues(source: Source, place: Place) -> bool:

@@ -8,13 +8,17 @@ import os
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
+from typing import BinaryIO, Final
 
 import msgspec
 from msgspec import Raw, Struct
 
-from siplogs.errors import DeliveryError
+from siplogs.errors import ConfigError, DeliveryError
 from siplogs.outputs.elasticsearch import Document
+
+_BLOCK: Final = 1_048_576
 
 
 class Refusal(Struct, frozen=True):
@@ -25,7 +29,9 @@ class Refusal(Struct, frozen=True):
     reason: str
 
 
-class _Letter(Struct, frozen=True):
+class Letter(Struct, frozen=True):
+    """A refused document: where it was to go, when it was refused (UTC), why, and what it is."""
+
     index: str
     id: str
     time: str
@@ -39,11 +45,12 @@ class DeadLetters:
     def __init__(self, path: Path) -> None:
         self.path = path
         self._taken = path.with_name(f"{path.name}.sending")
+        self._counted: dict[tuple[int, int, int], int] = {}
 
     def keep(self, refused: Sequence[tuple[Document, Refusal]]) -> None:
         """Append documents so that they survive a crash right afterwards. Raises DeliveryError."""
         now = datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
-        letters = (_Letter(one.index, one.id, now, error, Raw(one.body)) for one, error in refused)
+        letters = (Letter(one.index, one.id, now, error, Raw(one.body)) for one, error in refused)
         text = b"".join(msgspec.json.encode(letter) + b"\n" for letter in letters)
         try:
             self.path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
@@ -54,6 +61,35 @@ class DeadLetters:
                 f"cannot keep {len(refused)} refused documents in {self.path} ({error.strerror}): make room or set"
                 " delivery.dead_letters; nothing is lost, run again"
             ) from error
+
+    def letters(self) -> Iterator[Letter]:
+        """Yield what waits, the oldest first; what a crash left of a line is passed over. Raises ConfigError."""
+        for file in self._files():
+            yield from filter(None, map(_letter, file))
+
+    def waiting(self) -> int:
+        """Return how many letters wait; a file that did not change is not counted again. Raises ConfigError."""
+        total = 0
+        for file in self._files():
+            status = os.fstat(file.fileno())
+            look = (status.st_ino, status.st_size, status.st_mtime_ns)
+            if look not in self._counted:
+                self._counted[look] = sum(block.count(b"\n") for block in iter(partial(file.read, _BLOCK), b""))
+            total += self._counted[look]
+        self._counted = dict(list(self._counted.items())[-2:])
+        return total
+
+    def _files(self) -> Iterator[BinaryIO]:
+        for path in (self._taken, self.path):
+            try:
+                with path.open("rb") as file:
+                    yield file
+            except FileNotFoundError:
+                continue
+            except OSError as error:
+                raise ConfigError(
+                    f"{path}: cannot be read ({error.strerror}): ask as the user that ships, or as root"
+                ) from error
 
     def batches(self) -> Iterator[Iterator[Document]]:
         """Yield the kept documents, a set at a time, to be sent again.
@@ -102,9 +138,9 @@ class DeadLetters:
                 raise DeliveryError(f"{self._taken}:{number}: is no dead letter: mend or delete the line")
 
 
-def _letter(line: bytes) -> _Letter | None:
+def _letter(line: bytes) -> Letter | None:
     try:
-        return msgspec.json.decode(line, type=_Letter)
+        return msgspec.json.decode(line, type=Letter)
     except (msgspec.DecodeError, UnicodeDecodeError):
         return None
 
@@ -126,16 +162,26 @@ def _locked(path: Path) -> Iterator[int]:
 def _append(file: int, text: bytes) -> None:
     size = os.fstat(file).st_size
     if size and os.pread(file, 1, size - 1) != b"\n":
-        _end_last_line(file, os.pread(file, size, 0))
-    while text:
-        text = text[os.write(file, text) :]
-    os.fsync(file)
+        _end_last_line(file, size)
+    size = os.fstat(file).st_size
+    try:
+        while text:
+            text = text[os.write(file, text) :]
+        os.fsync(file)
+    except OSError:
+        os.ftruncate(file, size)
+        raise
 
 
-def _end_last_line(file: int, content: bytes) -> None:
+def _end_last_line(file: int, size: int) -> None:
     """Add a missing line end, or cut off what a crash left of a line: it was never acknowledged and comes again."""
-    start = content.rfind(b"\n") + 1
-    if _letter(content[start:]):
+    line, start = b"", size
+    while start and b"\n" not in line:
+        length = min(_BLOCK, start)
+        start -= length
+        line = os.pread(file, length, start) + line
+    start += line.rfind(b"\n") + 1
+    if _letter(line[line.rfind(b"\n") + 1 :]):
         os.write(file, b"\n")
     else:
         os.ftruncate(file, start)

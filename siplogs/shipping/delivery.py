@@ -1,11 +1,10 @@
 """Delivery of ready-made documents: in bulk, each judged by itself, none lost and none doubled.
 
-Every document is sent as `create` under its own `_id`, so that sending it again changes nothing. While Elasticsearch is
-overloaded nothing new is read: memory stays bounded by one batch.
+Every document is sent as `create` under its own `_id`, so that sending it again changes nothing. While a batch is sent
+the next one is read, and no more: memory stays bounded by two batches however long Elasticsearch takes.
 """
 
 import random
-import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any, Final
 
@@ -14,6 +13,7 @@ from msgspec import Struct
 
 from siplogs.errors import DeliveryError
 from siplogs.outputs.elasticsearch import Answer, Document, Server, UnreachableError, reason
+from siplogs.shipping.alongside import Alongside, Control
 from siplogs.shipping.dead_letters import DeadLetters, Refusal
 
 # Refusals of single documents that no document is to blame for: all others would meet the same fate.
@@ -53,19 +53,29 @@ def deliver(
     limits: Limits = Limits(),  # noqa: B008
     *,
     settled: Callable[[Sequence[Document]], None] | None = None,
-    sleep: Callable[[float], None] = time.sleep,
+    sleep: Callable[[float], None] | None = None,
+    troubled: Callable[[str], None] | None = None,
+    meanwhile: Callable[[], None] | None = None,
+    report: DeliveryReport | None = None,
 ) -> DeliveryReport:
     """Send documents in order, a batch at a time, and return what became of them.
 
     `settled` is called with each batch once every document of it is in Elasticsearch or safely among the dead letters:
-    the moment at which a checkpoint may move. Raises DeliveryError when the server stays away or refuses everything;
-    what was not settled then has to be sent again, which is harmless.
+    the moment at which a checkpoint may move. `troubled` is told at each pause why it has to be made, `meanwhile` is
+    called every second or so of waiting; `report`, if given, counts as documents are judged. All are called from the
+    caller's thread but `sleep`, which stands in for the pauses.
+
+    Raises DeliveryError when the server stays away or refuses everything; what was not settled then has to be sent
+    again, which is harmless. Whatever else is raised meanwhile, say by a signal, gives up the batch that is under way.
     """
-    delivery = _Delivery(server, dead_letters, limits, sleep)
-    for batch in _batches(documents, limits):
-        delivery.send(batch)
-        if settled:
-            settled(batch)
+    control = Control()
+    sleep = control.wait if sleep is None else sleep
+    report = DeliveryReport() if report is None else report
+    delivery = _Delivery(server, dead_letters, limits, control, sleep, report)
+    with Alongside(delivery.send, control, done=settled, told=troubled, meanwhile=meanwhile) as sending:
+        for batch in _batches(documents, limits):
+            sending.hand_over(batch)
+        sending.wait()
     return delivery.report
 
 
@@ -81,12 +91,19 @@ def resend(server: Server, dead_letters: DeadLetters, limits: Limits = Limits())
 
 class _Delivery:
     def __init__(
-        self, server: Server, dead_letters: DeadLetters, limits: Limits, sleep: Callable[[float], None]
+        self,
+        server: Server,
+        dead_letters: DeadLetters,
+        limits: Limits,
+        control: Control,
+        sleep: Callable[[float], None],
+        report: DeliveryReport,
     ) -> None:
-        self.report = DeliveryReport()
+        self.report = report
         self._server = server
         self._dead_letters = dead_letters
         self._limits = limits
+        self._control = control
         self._sleep = sleep
 
     def send(self, batch: Sequence[Document]) -> None:
@@ -99,8 +116,9 @@ class _Delivery:
             except UnreachableError as error:
                 left, wish, trouble = waiting, None, DeliveryError(str(error))
             else:
+                self._control.check()
                 left, wish = self._judge(waiting, answer), answer.retry_after
-                trouble = DeliveryError(f"Elasticsearch is overloaded ({_first_trouble(answer)})")
+                trouble = DeliveryError(_trouble(answer))
             fruitless = fruitless + 1 if len(left) == len(waiting) else 1
             waiting = left
             if waiting:
@@ -112,6 +130,7 @@ class _Delivery:
         longest = min(_LONGEST_PAUSE, 2.0 ** (fruitless - 1))
         pause = random.uniform(longest / 2, longest)  # noqa: S311
         self.report.pauses += 1
+        self._control.tell(str(trouble))
         self._sleep(max(pause, min(wish or 0.0, _LONGEST_WISH)))
 
     def _judge(self, sent: Sequence[Document], answer: Answer) -> Sequence[Document]:
@@ -131,13 +150,13 @@ class _Delivery:
         return []
 
     def _judge_each(self, sent: Sequence[Document], body: Any) -> Sequence[Document]:
-        if not body["errors"]:
-            self.report.created += len(sent)
-            return []
+        items = _items(body, len(sent))
+        if items is None:
+            return sent
         again: list[Document] = []
         refused: list[tuple[Document, Refusal]] = []
-        for document, item in zip(sent, body["items"], strict=True):
-            status = item["create"]["status"]
+        for document, item in zip(sent, items, strict=True):
+            status = item["status"]
             if status < 300:
                 self.report.created += 1
             elif status == 409:
@@ -145,7 +164,7 @@ class _Delivery:
             elif status == 429 or status >= 500:
                 again.append(document)
             else:
-                error = item["create"].get("error", {})
+                error = item.get("error", {})
                 refused.append((document, Refusal(status, error.get("type", ""), reason({"error": error}))))
         self._bury(refused)
         return again
@@ -159,11 +178,24 @@ class _Delivery:
             self.report.dead += len(refused)
 
 
-def _first_trouble(answer: Answer) -> str:
-    for item in answer.body.get("items", ()) if isinstance(answer.body, dict) else ():
-        if item["create"]["status"] == 429 or item["create"]["status"] >= 500:
-            return f"{item['create']['status']}: {reason(item['create'])}"
-    return f"{answer.status}: {reason(answer.body)}"
+def _items(body: Any, number: int) -> list[dict[str, Any]] | None:
+    """Return what became of each document; None when that is no answer to a bulk request of so many."""
+    items = body.get("items") if isinstance(body, dict) else None
+    if not isinstance(items, list) or len(items) != number:
+        return None
+    found = [item.get("create") if isinstance(item, dict) else None for item in items]
+    good = all(isinstance(item, dict) and isinstance(item.get("status"), int) for item in found)
+    return found if good else None  # type: ignore[return-value]
+
+
+def _trouble(answer: Answer) -> str:
+    items = answer.body.get("items", ()) if isinstance(answer.body, dict) else ()
+    for item in _items(answer.body, len(items)) or ():
+        if item["status"] == 429 or item["status"] >= 500:
+            return f"Elasticsearch is overloaded ({item['status']}: {reason(item)})"
+    if answer.status == 200:
+        return "what answers is not Elasticsearch's bulk API: see what stands between, and elasticsearch.url"
+    return f"Elasticsearch is overloaded ({answer.status}: {reason(answer.body)})"
 
 
 def _batches(documents: Iterable[Document], limits: Limits) -> Iterator[list[Document]]:

@@ -33,6 +33,7 @@ FOLDED: Final = {
 _SPACE: Final = re.compile(r"[a-z0-9_-]+")
 _TIMEOUT: Final = 60.0
 _BOUNDARY: Final = "siplogs-saved-objects"
+_FORM: Final = f"multipart/form-data; boundary={_BOUNDARY}"
 
 
 def objects(space: str = DEFAULT_SPACE, folder: Path | None = None) -> list[dict[str, Any]]:
@@ -52,19 +53,36 @@ def install(settings: Settings) -> Iterator[str]:
 
     Raises ConfigError for a bad address or space, DeliveryError when Kibana refuses anything, is too old or not Kibana.
     """
-    space = settings.kibana.space
+    kibana, prefix = _Kibana(settings), _prefix(settings.kibana.space)
+    yield f"Kibana {_version(kibana)} at {kibana.url}"
+    wanted = objects(settings.kibana.space)
+    answer = kibana.request("POST", f"{prefix}/api/saved_objects/_import?overwrite=true", _multipart(wanted), _FORM)
+    yield from _imported(kibana.expect(answer, "importing the saved objects", settings.kibana.space), kibana.url)
+
+
+def missing(settings: Settings) -> tuple[str, list[str]]:
+    """Return Kibana's version, and type and id of each view that the space of the settings lacks.
+
+    Raises ConfigError and DeliveryError as `install` does.
+    """
+    kibana, prefix = _Kibana(settings), _prefix(settings.kibana.space)
+    version = _version(kibana)
+    wanted = [{"type": one["type"], "id": one["id"]} for one in objects(settings.kibana.space)]
+    body = json.dumps({"objects": wanted, "excludeExportDetails": True}).encode()
+    answer = kibana.request("POST", f"{prefix}/api/saved_objects/_export", body, "application/json")
+    if answer.status == 200:
+        return version, []
+    told = answer.body.get("attributes", {}) if isinstance(answer.body, dict) and answer.status == 400 else {}
+    if told.get("objects"):
+        return version, [f"{one['type']} {one['id']}" for one in told["objects"]]
+    kibana.expect(answer, "looking for the saved objects", settings.kibana.space)
+    raise kibana.other()
+
+
+def _prefix(space: str) -> str:
     if not _SPACE.fullmatch(space):
         raise ConfigError(f"kibana.space: {space!r} is no space id: lower-case letters, digits, - and _ only")
-    kibana = _Kibana(settings)
-    yield f"Kibana {_version(kibana)} at {kibana.url}"
-    prefix = "" if space == DEFAULT_SPACE else f"/s/{quote(space)}"
-    wanted = objects(space)
-    answer = kibana.request("POST", f"{prefix}/api/saved_objects/_import?overwrite=true", _multipart(wanted))
-    if answer.status == 404:
-        raise DeliveryError(
-            f"Kibana at {kibana.url} has no space {space}: create it in Kibana, or give another --space"
-        )
-    yield from _imported(kibana.expect(answer, "importing the saved objects"), kibana.url)
+    return "" if space == DEFAULT_SPACE else f"/s/{quote(space)}"
 
 
 def _folded(value: Any) -> Any:
@@ -145,11 +163,9 @@ class _Kibana:
         self._headers = {"kbn-xsrf": "siplogs", "accept": "application/json"} | _authorization(settings)
         self._opener = build_opener(ProxyHandler({}), _NoRedirect(), HTTPSHandler(context=_context(settings)))
 
-    def request(self, method: str, path: str, form: bytes | None = None) -> Answer:
-        headers = dict(self._headers)
-        if form is not None:
-            headers["content-type"] = f"multipart/form-data; boundary={_BOUNDARY}"
-        request = Request(self.url + path, data=form, headers=headers, method=method)  # noqa: S310
+    def request(self, method: str, path: str, body: bytes | None = None, kind: str = "") -> Answer:
+        headers = self._headers | ({"content-type": kind} if kind else {})
+        request = Request(self.url + path, data=body, headers=headers, method=method)  # noqa: S310
         try:
             with self._opener.open(request, timeout=_TIMEOUT) as response:
                 return Answer(response.status, _decoded(response.read()))
@@ -163,9 +179,13 @@ class _Kibana:
         except (OSError, HTTPException) as error:
             raise self._unreachable(error) from error
 
-    def expect(self, answer: Answer, doing: str) -> Any:
+    def expect(self, answer: Answer, doing: str, space: str = "") -> Any:
         if answer.status == 200 and isinstance(answer.body, dict):
             return answer.body
+        if answer.status == 404 and space:
+            raise DeliveryError(
+                f"Kibana at {self.url} has no space {space}: create it in Kibana, or give another --space"
+            )
         words = answer.body.get("message") if isinstance(answer.body, dict) else None
         if answer.status == 401:
             remedy = "check elasticsearch.api_key_file, or elasticsearch.username and elasticsearch.password_file"

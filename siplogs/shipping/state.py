@@ -4,6 +4,7 @@ A log is known by its family (folder and name without its rotation) and by the f
 neither renaming nor compressing it loses the place, and a file that took its name begins anew.
 """
 
+import errno
 import fcntl
 import os
 import sqlite3
@@ -70,12 +71,13 @@ class Pulse(Struct):
 
     `events` counts those that were settled since `started`, `rate` is how many a second lately, `pauses` how often
     Elasticsearch made it wait, `failures` how many passes in a row were given up; `error` is what was wrong last, at
-    `failed`. `beat` is when this was written.
+    `failed`. `passed` is when the last pass began in which everything was read; `beat` is when this was written.
     """
 
     process: int = 0
     started: float = 0.0
     beat: float = 0.0
+    passed: float = 0.0
     events: int = 0
     rate: float = 0.0
     pauses: int = 0
@@ -142,12 +144,13 @@ class State:
     def place(self, family: str, identity: str) -> Place | None:
         """Return what is known of one log."""
         with self._guarded():
-            row = self._database.execute(f"{_SELECT} WHERE family = ? AND identity = ?", (family, identity)).fetchone()
+            key = (_stored(family), identity)
+            row = self._database.execute(f"{_SELECT} WHERE family = ? AND identity = ?", key).fetchone()
         return _place(row) if row else None
 
     def save(self, places: Iterable[Place], counts: dict[str, int] | None = None) -> None:
         """Write places, and add to the running counts, all of it or nothing."""
-        rows = [[getattr(place, name) for name in _COLUMNS] for place in places]
+        rows = [[_stored(getattr(place, name)) for name in _COLUMNS] for place in places]
         with self._guarded(), self._database:
             self._database.executemany(_WRITE, rows)
             for name, number in (counts or {}).items():
@@ -179,7 +182,7 @@ class State:
         with self._guarded(), self._database:
             for place in places:
                 self._database.execute(
-                    "DELETE FROM logs WHERE family = ? AND identity = ?", (place.family, place.identity)
+                    "DELETE FROM logs WHERE family = ? AND identity = ?", (_stored(place.family), place.identity)
                 )
 
     def _opened(self, *, readonly: bool) -> sqlite3.Connection:
@@ -231,7 +234,17 @@ class State:
 def _place(row: tuple[object, ...]) -> Place:
     place = Place(*row)  # type: ignore[arg-type]
     place.whole = bool(place.whole)
+    place.family, place.path = os.fsdecode(place.family), os.fsdecode(place.path)
     return place
+
+
+def _stored(value: object) -> object:
+    """Return what SQLite can keep: a path that is no UTF-8 becomes bytes."""
+    return value if not isinstance(value, str) or value.isascii() or _is_text(value) else os.fsencode(value)
+
+
+def _is_text(value: str) -> bool:
+    return not any("\ud800" <= character <= "\udfff" for character in value)
 
 
 def _locked(lock: Path, path: Path, purpose: str) -> int:
@@ -246,19 +259,27 @@ def _locked(lock: Path, path: Path, purpose: str) -> int:
                 f"{path}: {holder} is working on it; wait for its end, stop it, or name another file with --state"
             )
         time.sleep(_LOCK_SECONDS / 10)
-    os.ftruncate(file, 0)
-    os.pwrite(file, f"process {os.getpid()} ({purpose})\n".encode(), 0)
+    try:
+        os.ftruncate(file, 0)
+        os.pwrite(file, f"process {os.getpid()} ({purpose})\n".encode(), 0)
+    except OSError:
+        os.close(file)
+        raise
     return file
 
 
 def holder(path: Path) -> str:
-    """Return which process works on the database, such as "process 12 (siplogs tail)"; "" when none does."""
+    """Return which process works on the database, such as "process 12 (siplogs tail)"; "" when none does.
+
+    Raises StateError when that must not be known.
+    """
     try:
         file = os.open(path.with_name(path.name + ".lock"), os.O_RDONLY | os.O_CLOEXEC)
     except FileNotFoundError:
         return ""
     except OSError as error:
-        raise _explained(path, error) from error
+        text = f"{path}: cannot be looked at ({error.strerror}); ask as the user that ships, or as root"
+        raise StateError(text) from error
     try:
         return "" if _taken(file, fcntl.LOCK_SH) else _noted_holder(file)
     finally:
@@ -285,10 +306,10 @@ def _damaged(path: Path, what: object) -> str:
 
 
 def _explained(path: Path, error: OSError | sqlite3.Error) -> StateError:
-    text = str(error)
-    if isinstance(error, OSError):
-        return StateError(f"{path}: {error.strerror}; give siplogs a folder that it may write with --state")
-    if "disk is full" in text or "disk I/O" in text:
+    text = (error.strerror or str(error)).lower() if isinstance(error, OSError) else str(error)
+    if isinstance(error, OSError) and error.errno not in {errno.ENOSPC, errno.EDQUOT, errno.EIO}:
+        return StateError(f"{path}: {text}; give siplogs a folder that it may write with --state")
+    if isinstance(error, OSError) or "disk is full" in text or "disk I/O" in text:
         return StateError(
             f"{path}: cannot be written ({text}); make room there, nothing is lost, the next run continues"
         )

@@ -4,36 +4,91 @@ It looks at size and time of the files twice a second instead of being told by t
 costs next to nothing.
 """
 
-import os
 import signal
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
-from pathlib import Path
-from types import FrameType
-from typing import Final
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from types import FrameType, TracebackType
+from typing import Final, Self
 
 from msgspec import Struct
+from msgspec.structs import replace
 
-from siplogs.errors import DeliveryError, SiplogsError, StateError
-from siplogs.outputs.elasticsearch import Server
+from siplogs.errors import SiplogsError, StateError
+from siplogs.outputs.elasticsearch import Document, Server, UnreachableError
 from siplogs.shipping.collect import Collector
 from siplogs.shipping.dead_letters import DeadLetters
 from siplogs.shipping.delivery import DeliveryReport, Limits, deliver
+from siplogs.shipping.monitor import Monitor
 from siplogs.shipping.watch import Journal, Supervisor
 
 _LONGEST_PAUSE: Final = 60.0
+_PAUSES: Final = 3
+_ROUNDS: Final = 3
+_SEARCH_SHARE: Final = 500.0
 
 
 class StopRequest(BaseException):
     """Somebody asked the daemon to end or to reload; raised wherever it is, as what it does may stop anywhere."""
 
 
+class Orders:
+    """What SIGTERM, SIGINT and SIGHUP ask of a daemon; a context manager that puts the old handlers back."""
+
+    def __init__(self) -> None:
+        self.stop = False
+        self._reload = False
+        self._raising = False
+        self._before: dict[signal.Signals, signal._HANDLER] = {}
+
+    def __enter__(self) -> Self:
+        """Take the signals from now on."""
+        for name in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+            self._before[name] = signal.signal(name, self._ordered)
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Let the signals do what they did before."""
+        for name, handler in self._before.items():
+            signal.signal(name, handler)
+
+    def obey(self, work: Callable[[], None]) -> None:
+        """Work until the work ends or an order comes; one that came before counts as well."""
+        self._raising = True
+        try:
+            if not self.stop:
+                work()
+        except StopRequest:
+            pass
+        finally:
+            self._raising = False
+
+    def reload(self) -> bool:
+        """Tell whether the configuration is to be read again, once for each order."""
+        wanted, self._reload = self._reload, False
+        return wanted
+
+    def _ordered(self, number: int, _frame: FrameType | None) -> None:
+        if number == signal.SIGHUP:
+            self._reload = True
+        else:
+            self.stop = True
+        if self._raising:
+            self._raising = False
+            raise StopRequest
+
+
 class Pace(Struct, frozen=True):
-    """How often the daemon looks, in seconds: at the files it knows, and for files that are new."""
+    """How often the daemon looks, in seconds: at the files it knows, and for files that are new.
+
+    `idle` is for how long a log must not have changed before what is unfinished in it is dealt with.
+    """
 
     poll: float = 0.5
     search: float = 10.0
+    idle: float = 5.0
 
 
 def ship(
@@ -42,12 +97,41 @@ def ship(
     letters: DeadLetters,
     limits: Limits,
     *,
-    sleep: Callable[[float], None] = time.sleep,
+    search: bool = True,
+    meanwhile: Callable[[], None] | None = None,
+    monitor: Monitor | None = None,
 ) -> DeliveryReport:
     """Deliver everything that is new, and move the checkpoint; DeliveryError and StateError lose nothing."""
+    report, saved = DeliveryReport(), DeliveryReport()
+
+    def counts() -> dict[str, int]:
+        nonlocal saved
+        news = {name: getattr(report, name) - getattr(saved, name) for name in ("created", "present", "dead")}
+        saved = replace(report)
+        return news
+
+    def settled(batch: Sequence[Document]) -> None:
+        collector.settled(batch, counts())
+        if monitor is not None:
+            monitor.settled(len(batch))
+
+    troubled = monitor.paused if monitor is not None else None
     try:
-        report = deliver(collector.documents(), server, letters, limits, settled=collector.settled, sleep=sleep)
-        collector.finish({"created": report.created, "present": report.present, "dead": report.dead})
+        for _ in range(_ROUNDS):
+            documents = collector.documents(search=search or collector.disturbed)
+            deliver(
+                documents,
+                server,
+                letters,
+                limits,
+                settled=settled,
+                troubled=troubled,
+                meanwhile=meanwhile,
+                report=report,
+            )
+            collector.finish(counts())
+            if not collector.disturbed:
+                break
     except BaseException:
         collector.start_over()
         raise
@@ -55,50 +139,88 @@ def ship(
 
 
 class Tail:
-    """Follows logs until it is told to stop: by SIGTERM, SIGINT or `stop`; SIGHUP asks for its configuration anew."""
+    """Follows logs until an exception, such as StopRequest, ends it; `connect` returns the server, checked."""
 
     def __init__(
         self,
         collector: Collector,
-        server: Server,
+        connect: Callable[[], Server],
         letters: DeadLetters,
         limits: Limits,
         *,
         journal: Journal,
         supervisor: Supervisor,
+        monitor: Monitor,
         pace: Pace = Pace(),  # noqa: B008
     ) -> None:
         self._collector = collector
-        self._server = server
+        self._connect = connect
+        self._server: Server | None = None
         self._letters = letters
-        self._limits = limits
+        self._limits = replace(limits, pauses=_PAUSES)
         self._journal = journal
         self._supervisor = supervisor
+        self._monitor = monitor
         self._pace = pace
         self._failures = self._delivered = 0
-        self._seen: tuple[tuple[str, tuple[int, ...]], ...] = ()
-        self.reload_wanted = False
+        self._next_search = self._passed = -_LONGEST_PAUSE
+
+    def connect(self) -> None:
+        """Reach the server. Raises UnreachableError, or DeliveryError when it refuses."""
+        if self._server is None:
+            self._server = self._connect()
 
     def run(self) -> None:
-        """Follow until told to stop or to reload; what was acknowledged is saved then. Raises StateError."""
-        with suppress(StopRequest), self._signals():
-            self._supervisor.ready()
-            searched = -self._pace.search
-            while True:
-                now = time.monotonic()
-                if self._changed() or now - searched >= self._pace.search:
-                    searched = now
-                    self._pass()
-                self._wait(self._pace.poll)
+        """Follow, through outages of whatever it takes. Raises DeliveryError when the server refuses from the start."""
+        self._supervisor.ready()
+        while True:
+            search = self._failures > 0 or time.monotonic() >= self._next_search
+            if search or self._due():
+                self._pass(search=search)
+            self._wait(self._pace.poll)
 
-    def _pass(self) -> None:
+    def _due(self) -> bool:
+        if self._collector.followed.changed():
+            return True
+        return self._collector.restless() and time.monotonic() - self._passed >= self._pace.idle
+
+    def _pass(self, *, search: bool) -> None:
+        began, self._passed = time.time(), time.monotonic()
         try:
-            report = ship(self._collector, self._server, self._letters, self._limits, sleep=self._wait)
-        except StateError:
-            raise
-        except SiplogsError as error:
+            report = self._shipped(search=search)
+        except UnreachableError as error:
             self._failed(error)
-            return
+        except SiplogsError as error:
+            if self._server is None:
+                raise
+            self._failed(error)
+        else:
+            self._succeeded(report, began)
+
+    def _shipped(self, *, search: bool) -> DeliveryReport:
+        if self._server is None:
+            self._collector.note()
+            self.connect()
+        assert self._server is not None  # noqa: S101
+        begun = time.monotonic()
+        report = ship(
+            self._collector,
+            self._server,
+            self._letters,
+            self._limits,
+            search=search,
+            meanwhile=self._supervisor.alive,
+            monitor=self._monitor,
+        )
+        if search:
+            idle = not (report.created or report.present or report.dead)
+            spent = time.monotonic() - begun if idle else 0.0
+            self._next_search = time.monotonic() + max(self._pace.search, min(spent * _SEARCH_SHARE, _LONGEST_PAUSE))
+        return report
+
+    def _succeeded(self, report: DeliveryReport, began: float) -> None:
+        with suppress(StateError):
+            self._monitor.passed(began)
         if self._failures:
             self._journal.write("info", "delivery works again", failures=self._failures)
             self._failures = 0
@@ -113,18 +235,11 @@ class Tail:
     def _failed(self, error: SiplogsError) -> None:
         """Nothing is lost: wait, longer each time, and go on from the checkpoint."""
         self._failures += 1
+        with suppress(StateError):
+            self._monitor.failed(str(error))
         self._journal.write("error", str(error), failures=self._failures, waiting=self._collector.lag())
         self._supervisor.status(f"waiting: {error}")
-        if isinstance(error, DeliveryError):
-            self._wait(min(_LONGEST_PAUSE, 2.0 ** min(self._failures, 6)))
-
-    def _changed(self) -> bool:
-        """Tell whether any file that was followed, or its folder, looks different from the last time."""
-        paths = {place.path for place in self._collector.places.values() if not place.whole}
-        folders = {str(Path(path).parent) for path in paths}
-        looks = tuple((path, _look(path)) for path in sorted(paths | folders))
-        changed, self._seen = looks != self._seen, looks
-        return changed
+        self._wait(min(_LONGEST_PAUSE, 2.0 ** min(self._failures - 1, 6)))
 
     def _wait(self, seconds: float) -> None:
         """Wait, telling the watchdog meanwhile that all is well."""
@@ -132,29 +247,3 @@ class Tail:
         while (left := end - time.monotonic()) > 0:
             self._supervisor.alive()
             time.sleep(min(left, 1.0))
-
-    @contextmanager
-    def _signals(self) -> Iterator[None]:
-        """Turn signals into StopRequest, once; what is then under way is crash-safe, so that it may stop anywhere."""
-
-        def stop(number: int, _frame: FrameType | None) -> None:
-            for name in handled:
-                signal.signal(name, signal.SIG_IGN)
-            self.reload_wanted = number == signal.SIGHUP
-            raise StopRequest
-
-        handled = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
-        before = {name: signal.signal(name, stop) for name in handled}
-        try:
-            yield
-        finally:
-            for name, handler in before.items():
-                signal.signal(name, handler)
-
-
-def _look(path: str) -> tuple[int, ...]:
-    try:
-        status = os.stat(path)  # noqa: PTH116 (twice a second for every log: without a Path)
-    except OSError:
-        return ()
-    return status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns

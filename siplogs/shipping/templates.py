@@ -10,7 +10,7 @@ from typing import Any, Final
 from siplogs import __version__
 from siplogs.errors import DeliveryError
 from siplogs.outputs import schema
-from siplogs.outputs.elasticsearch import Answer, Server, reason
+from siplogs.outputs.elasticsearch import EVENTS, Answer, Server, reason
 from siplogs.resources import data_folder
 
 MAPPINGS: Final = "siplogs@mappings"
@@ -28,11 +28,14 @@ _PATHS: Final = {
 def install(server: Server) -> Iterator[str]:
     """Put everything in place and yield a line on each part: created, updated, or already current.
 
-    Parts of a newer siplogs and an existing lifecycle policy are left as they are. Raises DeliveryError.
+    Parts of a newer siplogs are left as they are, and of an existing lifecycle policy all but the phase that deletes.
+    Raises DeliveryError.
     """
     yield f"Elasticsearch {server.version} at {server.name}"
     lifecycle, line = _lifecycle(server)
     yield line
+    if lifecycle and server.settings.retention_days:
+        yield _apply_policy(server)
     wanted = {MAPPINGS: _mappings(), SETTINGS: _settings(server, lifecycle=lifecycle), TEMPLATE: _data("events")}
     for name, body in wanted.items():
         kind = _PATHS[name][0]
@@ -41,6 +44,17 @@ def install(server: Server) -> Iterator[str]:
             answer = server.request("PUT", _PATHS[name][1], body | _signature())
             server.expect(answer, f"{kind} {name}")
         yield f"{kind} {name}: {_SAID[state]}"
+
+
+def states(server: Server) -> dict[str, str]:
+    """Return of each template, as "index template siplogs-events", whether it is missing, outdated, current or newer.
+
+    Raises DeliveryError.
+    """
+    installed = _installed(server, SETTINGS) or {}
+    lifecycle = "lifecycle" in installed.get("template", {}).get("settings", {}).get("index", {})
+    wanted = {MAPPINGS: _mappings(), SETTINGS: _settings(server, lifecycle=lifecycle), TEMPLATE: _data("events")}
+    return {f"{_PATHS[name][0]} {name}": _state(server, name, body) for name, body in wanted.items()}
 
 
 def check(server: Server) -> None:
@@ -53,6 +67,11 @@ def check(server: Server) -> None:
         )
 
 
+# A policy counts from an index's making, which is at the earliest the beginning of its period.
+_PERIOD_DAYS: Final = {"day": 1, "week": 7, "month": 31, "year": 366}
+_DELETING: Final[dict[str, Any]] = {"actions": {"delete": {}}}
+_NEVER: Final = "nothing is deleted; elasticsearch.retention_days limits retention"
+
 _SAID: Final = {
     "missing": "created",
     "outdated": "updated; it holds for indices made from now on",
@@ -62,18 +81,40 @@ _SAID: Final = {
 
 
 def _lifecycle(server: Server) -> tuple[bool, str]:
-    path = f"/_ilm/policy/{POLICY}"
+    """Make the policy or, in one that siplogs made, let deletion follow the setting; the rest of it is the admin's."""
+    path, days = f"/_ilm/policy/{POLICY}", server.settings.retention_days
     found = server.request("GET", path)
-    if found.status == 200:
-        return True, f"lifecycle policy {POLICY}: left as it is"
-    if found.status != 404 and found.status not in {401, 403}:
+    if found.status not in {200, 401, 403, 404}:
         return False, f"lifecycle policy {POLICY}: skipped, this server has no index lifecycle management"
-    if found.status == 404:
-        body = _data("lifecycle")
-        body["policy"]["_meta"] = _signature()["_meta"]
-        found = server.request("PUT", path, body)
-    server.expect(found, f"lifecycle policy {POLICY}")
-    return True, f"lifecycle policy {POLICY}: created (nothing is deleted; add a delete phase to limit retention)"
+    if found.status == 200:
+        policy = found.body[POLICY]["policy"]
+        meta = policy.get("_meta", {})
+        if meta.get("managed_by") != "siplogs" or meta.get("retention_days", 0) == days:
+            return True, f"lifecycle policy {POLICY}: left as it is"
+    elif found.status == 404:
+        policy = _data("lifecycle")["policy"]
+    else:
+        raise server.refusal(found, f"lifecycle policy {POLICY}")
+    policy["phases"].pop("delete", None)
+    if days:
+        policy["phases"]["delete"] = {"min_age": f"{days + _PERIOD_DAYS[server.settings.period]}d"} | _DELETING
+    policy["_meta"] = _signature()["_meta"] | {"retention_days": days}
+    put = server.request("PUT", path, {"policy": policy})
+    server.expect(put, f"lifecycle policy {POLICY}")
+    kept = f"an index is deleted {days} days after its period's end" if days else _NEVER
+    return True, f"lifecycle policy {POLICY}: {'updated' if found.status == 200 else 'created'} ({kept})"
+
+
+def _apply_policy(server: Server) -> str:
+    """Put the indices under the policy that were made before there was one."""
+    fields = "*.settings.index.uuid,*.settings.index.lifecycle.name"
+    query = {"expand_wildcards": "all", "filter_path": fields}
+    found = server.expect(server.request("GET", f"/{EVENTS}-*/_settings", query=query), "reading the indices' settings")
+    without = sorted(name for name, body in found.items() if "lifecycle" not in body["settings"]["index"])
+    for name in without:
+        put = server.request("PUT", f"/{name}/_settings", {"index.lifecycle.name": POLICY})
+        server.expect(put, f"putting {name} under the lifecycle policy {POLICY}")
+    return f"indices that were not under the lifecycle policy: {', '.join(without) or 'none'}"
 
 
 def _state(server: Server, name: str, body: dict[str, Any]) -> str:

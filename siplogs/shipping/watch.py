@@ -16,6 +16,7 @@ Level = Literal["debug", "info", "warning", "error"]
 _LEVELS: Final[tuple[Level, ...]] = ("debug", "info", "warning", "error")
 _PRIORITIES: Final = {"debug": 7, "info": 6, "warning": 4, "error": 3}
 _AGAIN_SECONDS: Final = 3600.0
+_REMEMBERED: Final = 1000
 
 
 class Journal:
@@ -46,6 +47,8 @@ class Journal:
         """Write a warning; the same one again only after an hour, as a daemon meets it in every pass."""
         now = time.monotonic()
         if now - self._said.get(text, -_AGAIN_SECONDS) >= _AGAIN_SECONDS:
+            if len(self._said) >= _REMEMBERED:
+                self._said.clear()
             self._said[text] = now
             self.write("warning", text)
 

@@ -28,8 +28,9 @@ class Source(Struct):
     """A log, opened only while it is read; one of a regular file can be sent to another process.
 
     `path` is as given, "-" for standard input. `size` (bytes on disk, None for a stream) and `modified` (seconds since
-    1970) are those of the moment when it was found. `compression` is "", gzip, bzip2, xz or zstd by content; a stream's
-    is known once its first bytes were read. `seekable` says that ranges cost nothing: a regular, uncompressed file.
+    1970) are those of the moment when it was found; `name` is what to call it where it is read by another path.
+    `compression` is "", gzip, bzip2, xz or zstd by content; a stream's is known once its first bytes were read.
+    `seekable` says that ranges cost nothing: a regular, uncompressed file.
     """
 
     path: str
@@ -39,6 +40,7 @@ class Source(Struct):
     seekable: bool = False
     inode: tuple[int, int] = (0, 0)
     pipe: Pipe | None = None
+    name: str = ""
 
     @classmethod
     def of(cls, path: str) -> "Source":
@@ -76,7 +78,7 @@ class Source(Struct):
 
         Raises SourceError before the first block when the content is binary (looked at where `start` is 0) or the file
         is not the one found any more; after the last block that could be read when an archive is cut or damaged or
-        the file shrank.
+        the file shrank; at the end of a stream in which nothing came.
         """
         if stop is not None and stop <= start:
             return
@@ -84,7 +86,8 @@ class Source(Struct):
             with suppress(SourceError):  # the same comes again when the content is read
                 self.identity()
         content = self._content(start, stop, size, on_bytes or _nobody)
-        yield from _gathered(refuse_binary(content, shown(self.path)) if start == 0 else content, size)
+        blocks = _gathered(refuse_binary(content, shown(self.path)) if start == 0 else content, size)
+        yield from blocks if self.pipe is None else _something(blocks, shown(self.path))
 
     def identity(self) -> str:
         """Fingerprint the log by its first line: 16 hexadecimal characters, "" when there is no content.
@@ -220,6 +223,15 @@ def _gathered(pieces: Iterator[bytes], size: int) -> Iterator[bytes]:
         raise
     if pending:
         yield bytes(pending)
+
+
+def _something(blocks: Iterator[bytes], name: str) -> Iterator[bytes]:
+    empty = True
+    for block in blocks:
+        empty = False
+        yield block
+    if empty:
+        raise SourceError(f"{name}: nothing came; see whether the command before it failed")
 
 
 def _counted(pieces: Iterator[bytes], on_bytes: Callable[[int], None]) -> Iterator[bytes]:

@@ -6,6 +6,9 @@ import os
 import pty
 import subprocess
 import sys
+import tempfile
+import threading
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +23,7 @@ def environment(**more: str) -> dict[str, str]:
     for name in ("NO_COLOR", "FORCE_COLOR", "COLUMNS", "LINES", "CREDENTIALS_DIRECTORY"):
         kept.pop(name, None)
     nowhere = {"SIPLOGS_PATTERNS": "/nonexistent", "PYTHONPATH": str(REPOSITORY), "TZ": "UTC", "TERM": "xterm"}
+    nowhere["LC_ALL"] = "C.UTF-8"
     return kept | nowhere | more
 
 
@@ -53,6 +57,43 @@ def group_has_ended(process: "subprocess.Popen[bytes]") -> bool:
     return False
 
 
+def with_eager_bar(*arguments: str, stdout: str, stderr: str) -> tuple[str, str]:
+    """Run a command whose progress bar has no patience; what a terminal shows, and what the other stream got.
+
+    `stdout` and `stderr` are where they go: to the same terminal, a file or a pipe.
+    """
+    terminal, end = pty.openpty()
+    eager = "from siplogs.cli import progress, main; progress.PATIENCE = progress.PAUSE = 0; main()"
+    with tempfile.TemporaryFile() as file:
+        places = {"terminal": end, "file": file.fileno(), "pipe": subprocess.PIPE}
+        process = subprocess.Popen(
+            [sys.executable, "-c", eager, *arguments],
+            stdin=subprocess.DEVNULL,
+            stdout=places[stdout],
+            stderr=places[stderr],
+            env=environment(),
+        )
+        os.close(end)
+        reader = threading.Thread(target=lambda: shown.append(drained(terminal)))
+        shown: list[bytes] = []
+        reader.start()
+        out, err = process.communicate(timeout=PATIENCE)
+        reader.join(PATIENCE)
+        file.seek(0)
+        other = (out or b"") + (err or b"") + file.read()
+    os.close(terminal)
+    return shown[0].decode().replace("\r\n", "\n"), other.decode()
+
+
+def drained(terminal: int) -> bytes:
+    """All that comes out of a terminal until its other end is closed."""
+    shown = b""
+    with suppress(OSError):
+        while piece := os.read(terminal, 65536):
+            shown += piece
+    return shown
+
+
 def on_a_terminal(*arguments: str, **more: str) -> str:
     """Run a command whose standard output is a terminal; what it shows there."""
     terminal, end = pty.openpty()
@@ -60,14 +101,8 @@ def on_a_terminal(*arguments: str, **more: str) -> str:
         [*COMMAND, *arguments], stdin=subprocess.DEVNULL, stdout=end, stderr=subprocess.PIPE, env=environment(**more)
     )
     os.close(end)
-    shown = b""
-    try:
-        while piece := os.read(terminal, 65536):
-            shown += piece
-    except OSError:  # the terminal's other end is closed
-        pass
-    finally:
-        os.close(terminal)
+    shown = drained(terminal)
+    os.close(terminal)
     process.communicate(timeout=PATIENCE)
     return shown.decode().replace("\r\n", "\n")
 

@@ -17,6 +17,10 @@ from typing import Any
 import pytest
 import zstandard
 
+from siplogs.cli.summary import summary_lines
+from siplogs.filters import Filter
+from siplogs.parallel import Job, Tally
+from siplogs.pipeline import ReadOptions
 from tests.cli.command import (
     documents,
     environment,
@@ -285,6 +289,96 @@ def test_ctrl_c_while_waiting_for_standard_input() -> None:
     _, said = process.communicate(timeout=60)
     assert said == b""
     assert process.returncode == 130
+
+
+def test_nothing_in_standard_input_is_told() -> None:
+    done = siplogs("scan", "-", data=b"")
+    assert (done.returncode, done.stdout) == (2, b"")
+    assert done.stderr == b"siplogs: standard input: nothing came; see whether the command before it failed\n"
+
+
+def test_file_that_no_pack_knows_beside_a_good_one_is_named(tmp_path: Path) -> None:
+    (tmp_path / "odd.log").write_bytes(b"\n  Authorization: Basic c2VjcmV0OnNlY3JldA==  \x1b[31m\nmore\n")
+    done = siplogs("scan", str(tmp_path / "odd.log"), log(SMALL))
+    assert done.returncode == 2
+    assert done.stderr.decode() == (
+        f"siplogs: {tmp_path}/odd.log: no pattern pack fits; it begins: Authorization: Basic [redacted]\n"
+    )
+    assert len(documents(done)) > 100
+
+
+def test_messages_in_a_shape_that_no_pack_knows_are_not_taken_for_switched_off_logging(tmp_path: Path) -> None:
+    entry = b"[Nov 21 02:17:08] VERBOSE[1] other.c: "
+    path = tmp_path / "full"
+    path.write_bytes(
+        entry + b"Asterisk is ready\n" + (entry + b"<+++ odd +++>\n" + message(start=b"SIP/2.0 486 Busy Here")) * 3
+    )
+    done = siplogs("scan", str(path))
+    said = done.stderr.decode().splitlines()
+    assert re.fullmatch(
+        r"siplogs: no SIP messages could be read in \d+ lines, but 6 places look like SIP in a shape that no pattern pack "
+        r"knows; the first:",
+        said[0],
+    )
+    assert said[1].endswith("other.c: <+++ odd +++>")
+    assert said[2] == "siplogs:   SIP/2.0 486 Busy Here"
+    assert "switch it on" not in done.stderr.decode()
+
+
+@pytest.mark.parametrize("driver", ["asterisk16-chan_sip-nosipdebug", "asterisk22-pjsip-nosipdebug"])
+def test_the_switch_of_the_driver_that_wrote_the_log_comes_first(driver: str) -> None:
+    said = siplogs("scan", log(f"asterisk/{driver}")).stderr.decode()
+    switches = re.findall(r"asterisk -rx '([^']*)'", said)
+    expected = ["sip set debug on", "pjsip set logger on"]
+    assert switches == (expected if "chan_sip" in driver else expected[::-1])
+
+
+@pytest.mark.parametrize("option", ["--call-id", "--code", "--method", "--user", "--from", "--since", "--match"])
+def test_filter_without_a_value_is_wrong_usage(option: str) -> None:
+    done = siplogs("scan", option, "", log(SMALL))
+    assert (done.returncode, done.stdout) == (2, b"")
+    assert done.stderr.decode().startswith(f"siplogs: {option} is given without a value; ")
+
+
+def test_scan_needs_no_secret(tmp_path: Path) -> None:
+    file = tmp_path / "siplogs.toml"
+    file.write_text('timezone = "UTC"\n[elasticsearch]\napi_key_file = "/nowhere/key"\n')
+    done = siplogs("scan", "--code", "486", log(SMALL), SIPLOGS_CONFIG=str(file))
+    assert (done.returncode, done.stderr) == (0, b"")
+    shipped = siplogs("ship", log(SMALL), SIPLOGS_CONFIG=str(file))
+    assert shipped.returncode == 2
+    assert b"cannot read /nowhere/key" in shipped.stderr
+
+
+def test_bad_api_key_is_told_and_not_repeated() -> None:
+    done = siplogs(
+        "ship", log(SMALL), SIPLOGS_ELASTICSEARCH_API_KEY="5ecre7\nkey", SIPLOGS_ELASTICSEARCH_URL="http://127.0.0.1:9"
+    )
+    assert done.returncode == 2
+    assert re.fullmatch(rb"siplogs: elasticsearch.api_key holds no API key: [^\n]*\n", done.stderr)
+    assert b"5ecre7" not in done.stderr
+
+
+@pytest.mark.parametrize("zone", ["+25:00", "-99:00", "UTC+99", "a" * 300])
+def test_zone_that_cannot_be(zone: str) -> None:
+    given = siplogs("scan", "--timezone", zone, log(SMALL))
+    configured = siplogs("scan", log(SMALL), SIPLOGS_TIMEZONE=zone)
+    for done in (given, configured):
+        assert (done.returncode, done.stdout) == (2, b"")
+        assert done.stderr.decode().startswith(f"siplogs: no time zone '{zone}'; give a name such as")
+        assert done.stderr.count(b"\n") == 1
+
+
+def test_summary_splits_a_code_by_what_the_events_tell() -> None:
+    """A challenge is no failure, but a registration that ended with one is, whatever the code alone means."""
+    tally = Tally(matched=3)
+    tally.lines_with_code[401, "REGISTER", "received", "asterisk", True] = 1
+    tally.lines_with_code[401, "REGISTER", "", "asterisk", False] = 2
+    lines = list(summary_lines(tally, Job(ReadOptions(), Filter(), "table")))
+    fine = lines.index("Not failures:")
+    assert lines[1] == "     1 × 401 Unauthorized  (1 REGISTER received)"
+    assert "here the log tells of one" in lines[2]
+    assert lines[fine + 1] == "  2 × 401 Unauthorized"
 
 
 def test_help_names_every_option() -> None:

@@ -334,6 +334,20 @@ def test_a_written_local_time_is_read_back(local: datetime, name: str) -> None:
         assert datetime.fromisoformat(utc(one, local.strftime(shape))) == expected.replace(microsecond=0)
 
 
+@pytest.mark.parametrize(
+    "name", ["+24:00", "-99:00", "+9999", "+02:60", "UTC+99", "Europe", "", "a" * 300, "a/" * 5000 + "a"]
+)
+def test_what_is_no_zone(name: str) -> None:
+    assert zone_named(name) is None
+
+
+@settings(max_examples=300, deadline=None)
+@given(st.text(max_size=80) | st.from_regex(r"[+-]\d\d:?\d\d", fullmatch=True) | st.from_regex(r"[A-Z]{3}[+-]\d{1,4}"))
+def test_any_name_is_a_zone_that_can_be_used_or_none(name: str) -> None:
+    named = zone_named(name)
+    assert named is None or datetime(2026, 11, 21, tzinfo=named).utcoffset() is not None
+
+
 def test_zones_differ_from_the_hosts() -> None:
     fixed = timezone(timedelta(hours=9))
     assert utc(Clock(fixed, NOVEMBER), "2026-11-21 09:00:00") == "2026-11-21T00:00:00.000Z"

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from siplogs.errors import KnowledgeError
 from siplogs.knowledge import CLASSES, KnowledgeBase, Match, load
 from siplogs.knowledge.base import DATA
+from siplogs.knowledge.entry import KINDS
 from siplogs.model import Explanation
 
 ENTRY = """
@@ -229,7 +230,7 @@ def test_a_missing_class_entry(folder: Path) -> None:
     [
         ('meaning = "The general meaning."\n', "", "add the part 'meaning'"),
         ("retry =", "retries =", "remove 'retries'"),
-        ('"The general when."', f'"{"long " * 70}"', "shorten it"),
+        ('"The general when."', f'"{"long " * 73}"', "shorten it"),
         ('"The first tell."', '""', "write more"),
         ('severity = "error"', 'severity = "bad"', "use one of the values"),
         ("failure = true", 'failure = "yes"', "expected type"),
@@ -270,3 +271,125 @@ def test_conditions_have_an_order() -> None:
         Match(method=["BYE"], direction="sent", stack="freeswitch"),
     ]
     assert sorted(matches, key=lambda match: match.weight) == matches
+
+
+def test_names_of_other_kinds() -> None:
+    knowledge = load()
+    assert knowledge.kinds() == [kind for kind in KINDS if kind != "sip"]
+    for text in ("17", "USER_BUSY", "user_busy", "AST_CAUSE_USER_BUSY", " User busy "):
+        entry = knowledge.find("q850", text)
+        assert entry is not None
+        assert entry.id == "q850.17"
+    assert knowledge.find("q850", "999") is None
+    assert knowledge.find("sip", "busy here") is knowledge.entry(486)
+    with pytest.raises(KnowledgeError, match="'isup' is no kind of reason; use one of: sip, q850"):
+        knowledge.entries("isup")
+
+
+def test_a_key_outweighs_a_phrase_and_a_phrase_a_variant() -> None:
+    knowledge = load()
+    assert next(entry.id for entry in knowledge.named("BUSY")) == "dialstatus.BUSY"
+    assert {"sip.486", "q850.17"} <= {entry.id for entry in knowledge.named("BUSY")}
+    assert [entry.id for entry in knowledge.named("Not Acceptable Here")] == ["sip.488"]
+
+
+@pytest.mark.parametrize(
+    "text", ["not-acceptable here", "Not_Acceptable_Here", "NOT ACCEPTABLE  HERE", "NotAcceptableHere"]
+)
+def test_what_stands_between_the_letters_of_a_name_does_not_matter(text: str) -> None:
+    assert [entry.id for entry in load().named(text)] == ["sip.488"]
+
+
+@pytest.mark.parametrize(
+    ("agent", "scanner"),
+    [
+        ("friendly-scanner", "scanner.friendly-scanner"),
+        ("sipcli/v1.8", "scanner.sipcli"),
+        ("Mozilla sipvicious 0.3", "scanner.sipvicious"),
+        ("sipper phone", None),
+        ("Yealink SIP-T46S 66.85", None),
+    ],
+)
+def test_a_scanner_is_known_by_its_word(agent: str, scanner: str | None) -> None:
+    found = load().term("scanner", agent)
+    assert (found.id if found else None) == scanner
+
+
+def test_words_behind_the_functions_of_openssl() -> None:
+    found = load().term("transport", "error:0A00010B:SSL routines::wrong version number")
+    assert found is not None
+    assert found.id == "transport.wrong-version-number"
+
+
+def test_a_term_is_the_same_object_each_time_and_knows_the_stack() -> None:
+    knowledge = load()
+    first = knowledge.term("q850", "1", "asterisk-pjsip")
+    assert first is knowledge.term("q850", "1", "asterisk-pjsip")
+    assert first is not None
+    entry = knowledge.entries("q850")["1"]
+    assert first.fixes == [cause.fix_for("asterisk-pjsip") for cause in entry.cause[:3]]
+    assert first.fixes != [cause.fix for cause in entry.cause[:3]]
+
+
+def test_what_is_no_term() -> None:
+    knowledge = load()
+    assert knowledge.term("q850", "") is None
+    assert knowledge.term("isup", "17") is None
+    assert knowledge.term("q850", "4711") is None
+
+
+def test_terms_that_the_log_makes_up_do_not_fill_memory() -> None:
+    knowledge = KnowledgeBase(DATA, "en")
+    assert {knowledge.term("q850", f"FUZZ{number}") for number in range(10_000)} == {None}
+    assert len(knowledge._terms) <= 4096
+
+
+def test_search_wants_every_word_and_puts_titles_first() -> None:
+    knowledge = load()
+    found = knowledge.search("not acceptable here")
+    assert found[0].id == "sip.488"
+    assert knowledge.search("NOT Acceptable hErE") == found
+    assert knowledge.search("acceptable zyzzyva") == knowledge.search(" ") == []
+    for entry in knowledge.search("music hold"):
+        assert "hold" in str(entry).casefold()
+
+
+def test_search_knows_no_accents() -> None:
+    spanish = load(language="es")
+    assert spanish.search("contraseña") == spanish.search("contrasena") != []
+
+
+def test_the_nearest_names() -> None:
+    knowledge = load()
+    assert knowledge.nearest("USER_BUSSY")[0].id == "q850.17"
+    assert knowledge.nearest("Not Acceptible Here")[0].id == "sip.488"
+    assert knowledge.nearest("zzzzzzzzzzzz") == []
+
+
+def test_refinements_of_a_context(base: KnowledgeBase) -> None:
+    spoken = base.refinements(base.entry(487), "BYE", "sent", "asterisk-pjsip")
+    assert [one.meaning for one in spoken][-2:] == ["Method only.", "Method and direction."]
+    assert base.refinements(base.entry(487)) == []
+
+
+names = st.text(max_size=40) | st.sampled_from(["17", "486", "q.850", "BUSY", "::", "sip", "friendly-scanner"])
+
+
+@given(text=names, kind=st.sampled_from([*KINDS, "", "isup"]), stack=st.sampled_from(["", "freeswitch", "asterisk"]))
+def test_any_text_may_be_asked(text: str, kind: str, stack: str) -> None:
+    knowledge = load()
+    term = knowledge.term(kind, text, stack)
+    assert term is None or term.id.startswith(f"{kind}.")
+    if kind in KINDS:
+        found = knowledge.find(kind, text)
+        assert found is None or found.kind == kind
+    for entry in (*knowledge.named(text), *knowledge.nearest(text)):
+        assert entry is knowledge.entries(entry.kind)[entry.code]
+
+
+@given(text=names)
+def test_any_text_may_be_searched(text: str) -> None:
+    words = text.split()
+    found = load().search(text)
+    assert found == [] or words
+    assert len({entry.id for entry in found}) == len(found)

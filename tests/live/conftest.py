@@ -1,4 +1,4 @@
-"""What the tests against a real Elasticsearch share: events by hand, a server set up, an empty slate."""
+"""What the tests against real servers share: events by hand, a server set up, an empty slate."""
 
 from collections.abc import Callable
 from contextlib import suppress
@@ -30,7 +30,8 @@ from siplogs.shipping.dead_letters import DeadLetters
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if Path(__file__).parent in item.path.parents:
-            item.add_marker(pytest.mark.elasticsearch)
+            names = getattr(item, "fixturenames", ())
+            item.add_marker(pytest.mark.asterisk if "start_asterisk" in names else pytest.mark.elasticsearch)
 
 
 @pytest.fixture

@@ -3,6 +3,7 @@
 import json
 import socket
 import threading
+import time
 import urllib.error
 import urllib.request
 from collections import deque
@@ -17,8 +18,9 @@ class FaultProxy:
 
     Faults: an HTTP status (the whole request is refused, `retry_after` goes with it), "reset" (the connection is cut
     before the request is passed on), "lost-answer" (the server does its work, the answer is cut), "half-answer"
-    (likewise, with half of the answer sent), and ("items", status): every second document is refused with that status.
-    `canned` maps (method, path) to a status and body to answer with; `asked` notes what came for those.
+    (likewise, with half of the answer sent), "hang" (no answer until `released`), "half-hang" (likewise, with half of
+    the answer sent), "slow" (the answer comes in pieces), bytes (a whole answer of another kind) and ("items", status):
+    every second document is refused with that status. While `down`, every connection is cut. `canned` maps (method, path) to a status and body to answer with; `asked` notes what came for those.
     """
 
     def __init__(self, target: str) -> None:
@@ -28,6 +30,8 @@ class FaultProxy:
         self.canned: dict[tuple[str, str], tuple[int, Any]] = {}
         self.asked: list[tuple[str, str, Any]] = []
         self.bulks = 0
+        self.down = False
+        self.released = threading.Event()
         self.encodings: set[str | None] = set()
         self.headers = dict(HEADERS)
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), self._handler())
@@ -39,6 +43,7 @@ class FaultProxy:
         return self
 
     def __exit__(self, *_: object) -> None:
+        self.released.set()
         self._server.shutdown()
         self._server.server_close()
 
@@ -49,7 +54,9 @@ class FaultProxy:
             def handle_any(self) -> None:
                 body = self.rfile.read(int(self.headers.get("content-length", 0)))
                 path = self.path.partition("?")[0]
-                if (self.command, path) in proxy.canned:
+                if proxy.down:
+                    self.cut()
+                elif (self.command, path) in proxy.canned:
                     proxy.asked.append((self.command, path, json.loads(body) if body else None))
                     status, answer = proxy.canned[self.command, path]
                     self.reply(status, json.dumps(answer).encode(), {})
@@ -66,6 +73,8 @@ class FaultProxy:
                 fault = proxy.faults.popleft() if proxy.faults else None
                 if isinstance(fault, int):
                     self.refuse(fault)
+                elif isinstance(fault, bytes):
+                    self.reply(200, fault, {})
                 elif isinstance(fault, str):
                     self.fail(fault, body)
                 elif fault:
@@ -79,12 +88,20 @@ class FaultProxy:
                 self.reply(status, json.dumps(reason).encode(), extra)
 
             def fail(self, fault: str, body: bytes) -> None:
-                answer = b"" if fault == "reset" else proxy.passed_on(self, body)[1]
-                if fault == "half-answer":
+                answer = b"" if fault in {"reset", "hang"} else proxy.passed_on(self, body)[1]
+                if fault in {"half-answer", "half-hang", "slow"}:
                     self.send_response(200)
-                    self.send_header("content-length", str(len(answer)))
+                    for name, value in {**proxy.headers, "content-length": str(len(answer))}.items():
+                        self.send_header(name, value)
                     self.end_headers()
-                    self.wfile.write(answer[: len(answer) // 2])
+                    step = len(answer) // 2 + 1
+                    self.wfile.write(answer[:step])
+                if fault == "slow":
+                    time.sleep(0.5)
+                    self.wfile.write(answer[step:])
+                    return
+                if fault in {"hang", "half-hang"}:
+                    proxy.released.wait(90)
                 self.cut()
 
             def cut(self) -> None:

@@ -1,6 +1,7 @@
 """Delivery to a real Elasticsearch: exactly once, each document judged by itself, whatever goes wrong on the way."""
 
 import json
+import time
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -180,11 +181,15 @@ def test_only_the_refused_documents_are_sent_again(
     assert ids(blank) == ids_of(documents)
 
 
-def test_nothing_is_read_while_the_server_is_overloaded(
+def test_only_the_next_batch_is_read_while_the_server_is_overloaded(
     proxy: FaultProxy, letters: DeadLetters, documents: list[Document]
 ) -> None:
     read: list[str] = []
     read_at_pause: list[int] = []
+
+    def pause(_: float) -> None:
+        time.sleep(0.3)
+        read_at_pause.append(len(read))
 
     def reading() -> Iterator[Document]:
         for one in documents:
@@ -192,8 +197,8 @@ def test_nothing_is_read_while_the_server_is_overloaded(
             yield one
 
     proxy.faults.extend([429, 429, 429])
-    deliver(reading(), through(proxy), letters, Limits(documents=4), sleep=lambda _: read_at_pause.append(len(read)))
-    assert read_at_pause == [5, 5, 5]
+    deliver(reading(), through(proxy), letters, Limits(documents=4), sleep=pause)
+    assert read_at_pause == [9, 9, 9]
 
 
 def test_the_servers_wish_for_a_pause_is_honoured(

@@ -139,7 +139,7 @@ def test_clean_text(text: str, expected: str) -> None:
     assert clean(text) == expected
 
 
-@pytest.mark.parametrize("cell", ["=1+1", "+34600", "-1", "@x", "=cmd|' /C calc'!A0"])
+@pytest.mark.parametrize("cell", ["=1+1", "+34600", "-1", "@x", "=cmd|' /C calc'!A0", "＝1+1", "＋1", "－1", "＠x"])
 def test_formulas_are_guarded(cell: str) -> None:
     assert guarded(cell) == f"'{cell}"
     assert guarded(f"x{cell}") == f"x{cell}"
@@ -155,7 +155,7 @@ def test_csv_is_read_back_as_it_was_and_runs_nothing(texts: list[str]) -> None:
     for row in rows:
         assert len(row) == len(COLUMNS)
         for cell in row:
-            assert not cell.startswith(("=", "+", "-", "@", "\t", "\r"))
+            assert not cell.startswith(("=", "+", "-", "@", "\t", "\r", "＝", "＋", "－", "＠"))
             assert not [character for character in cell if is_unsafe(character)]
     answer = dict(zip(COLUMNS, rows[0], strict=True))
     assert answer["kind"] == "message"

@@ -82,11 +82,17 @@ WAYS: dict[str, Callable[[bytes], bytes]] = {
     "rfc3164": SYSLOG,
     "rfc3164-priority": prefixed(b"<134>Nov  1 02:17:08 pbx1 asterisk: "),
     "freeswitch-tag": prefixed(b"Nov 21 02:17:08 pbx1 freeswitch[77]: "),
+    "rfc3164-hostless": prefixed(b"Nov 21 02:17:08 asterisk[1234]: "),
     "rsyslog-iso": prefixed(b"2026-11-21T02:17:08.123456+00:00 pbx1 asterisk[1234]: "),
     "rfc5424": prefixed(b'<134>1 2026-11-21T02:17:08.1Z pbx1 asterisk 9 - [a@9 b="c\\]"][d] \xef\xbb\xbf'),
     "rfc5424-bare": prefixed(b"<134>1 2026-11-21T02:17:08.1Z pbx1 asterisk - - - "),
     "journal-iso": prefixed(b"2026-11-21T02:17:08+0000 pbx1 asterisk[1234]: "),
     "journal-precise": prefixed(b"Nov 21 02:17:08.123456 pbx1 asterisk[1234]: "),
+    "journal-full": prefixed(b"Sat 2026-11-21 02:17:08 UTC pbx1 asterisk[1234]: "),
+    "journal-full-zone": prefixed(b"Sat 2026-11-21 02:17:08 CEST pbx1 freeswitch[1234]: "),
+    "journal-unix": prefixed(b"1795227428.123456 pbx1 asterisk[1234]: "),
+    "kubectl-prefix": prefixed(b"[pod/asterisk-7c9d8f6b5d-x2x4z/asterisk] "),
+    "kubectl-prefix-time": prefixed(b"[pod/pbx-0/pbx] 2026-11-21T02:17:08.123456789Z "),
     "journal-json": journal_json,
     "octal-lines": lambda log: SYSLOG(octal(log)),
     "octal-records": one_record_an_entry,
@@ -275,6 +281,12 @@ UNTIMED = b"NOTICE[1234]: chan_sip.c:24563 in handle_request: Registration from 
         (b"2026-11-21T02:17:08.123456+00:00 pbx1 asterisk[1]: ", b"[2026-11-21T02:17:08.123456+00:00] "),
         (b"<134>1 2026-11-21T02:17:08Z pbx1 asterisk 1 - - ", b"[2026-11-21T02:17:08Z] "),
         (b"2026-11-21T02:17:08.123456789Z stdout F ", b"[2026-11-21T02:17:08.123456789Z] "),
+        (b"Nov 21 02:17:08 asterisk[1234]: ", b"[Nov 21 02:17:08] "),
+        (b"Sat 2026-11-21 02:17:08 UTC pbx1 asterisk[1]: ", b"[2026-11-21 02:17:08 UTC] "),
+        (b"Sat 2026-11-21 02:17:08 CEST pbx1 asterisk[1]: ", b"[2026-11-21 02:17:08] "),
+        (b"Sat 2026-11-21 02:17:08 +0530 pbx1 asterisk[1]: ", b"[2026-11-21 02:17:08 +0530] "),
+        (b"1795227428.123456 pbx1 asterisk[1]: ", b"[1795227428.123456] "),
+        (b"[pod/pbx-0/pbx] 2026-11-21T02:17:08.123456789Z ", b"[2026-11-21T02:17:08.123456789Z] "),
     ],
 )
 def test_an_entry_without_a_time_gets_that_of_its_carrier(prefix: bytes, stamp: bytes):
@@ -402,7 +414,7 @@ def test_carriers_change_within_one_log():
     parts = [
         PJSIP * 30,
         COMPOSE(CHAN_SIP * 20),
-        SYSLOG(SIPTRACE * 30),
+        prefixed(b"Nov 21 02:17:08 asterisk-1[1234]: ")(SIPTRACE * 30),
         FS_CLI * 30,
         PJSIP * 30,
         docker_json(PJSIP * 30),
@@ -412,7 +424,8 @@ def test_carriers_change_within_one_log():
 
 
 def test_carriers_change_within_a_few_lines_when_nothing_is_plain():
-    ways = [name for name in WAYS if name not in ("compose-time", "twice", "compose-of-json")]  # these hold another
+    within = ("compose-time", "twice", "compose-of-json", "kubectl-prefix-time")
+    ways = [name for name in WAYS if name not in within]
     assert clean(b"".join(WAYS[name](NOTICE) for name in ways)) == NOTICE * len(ways)
 
 
@@ -458,7 +471,24 @@ FRAGMENTS = st.sampled_from(
             b'"logmsg":',
             b'"MESSAGE":[1,999',
         ),
-        *(NOTICE, UNTIMED, b"pbx*CLI> ", b"<------------->\n", b"Nov 21 02:17:08 ", b"2026-11-21T02:17:08.123456789Z "),
+        *(
+            NOTICE.replace(b"\n", b"\r\n"),
+            b"a=sendrecv\r\n",
+            NOTICE,
+            UNTIMED,
+            b"pbx*CLI> ",
+            b"<------------->\n",
+            b"Nov 21 02:17:08 ",
+            b"2026-11-21T02:17:08.123456789Z ",
+        ),
+    ]
+)
+
+
+NAMELESS = st.sampled_from(
+    [
+        *(WAYS[way](NOTICE * 2) for way in ("docker-time", "kubernetes", "docker-json", "journal-json")),
+        *(NOTICE, NOTICE.replace(b"\n", b"\r\n"), UNTIMED, b"\r\n", b"\n", repeated(CHAN_SIP)[:2000]),
     ]
 )
 
@@ -474,10 +504,17 @@ def test_any_bytes_never_raise_and_any_cut_of_them_gives_the_same(raw: bytes, pl
     pieces = list(unwrap(pieces_of(raw, places), STARTS, window=window))
     assert b"".join(piece.data for piece in pieces) == b"".join(piece.data for piece in whole)
     assert offsets(pieces) == offsets(whole)
-    found = [piece.raw_offset(position) for piece in whole for position in range(len(piece.data) + 1)]
-    assert found == sorted(found)
+    assert all(0 <= offset <= len(raw) for _, offset in offsets(whole))
     assert sum(piece.raw_length for piece in whole) == len(raw)
     recognise(raw, STARTS)
+
+
+@settings(max_examples=100, deadline=None)
+@given(st.lists(NAMELESS | st.binary(max_size=20), max_size=40).map(b"".join), st.sampled_from([64, 300, WINDOW]))
+def test_offsets_never_decrease_where_no_program_is_named(raw: bytes, window: int):
+    whole = list(unwrap([raw], STARTS, window=window))
+    found = [piece.raw_offset(position) for piece in whole for position in range(len(piece.data) + 1)]
+    assert found == sorted(found)
 
 
 def test_lines_without_an_end_do_not_pile_up():

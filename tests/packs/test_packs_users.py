@@ -77,6 +77,15 @@ def test_a_users_pack_replaces_the_shipped_one_of_its_name(tmp_path: Path, monke
     assert len(packs["asterisk-security"].rules) > 1
 
 
+def test_two_packs_of_the_users_with_one_name_are_refused(tmp_path: Path) -> None:
+    path = written(tmp_path, HEAD + RULE)
+    copy = path.with_name("zz-copy.toml")
+    copy.write_bytes(path.read_bytes())
+    with pytest.raises(PackError) as caught:
+        load_packs(SHIPPED, tmp_path)
+    assert str(caught.value) == f"{copy}: {path} is a pack named 'mine' too; give one another name"
+
+
 def test_a_wrong_pack_of_the_users_is_refused_with_all_packs(tmp_path: Path) -> None:
     path = written(tmp_path, HEAD + RULE.replace("call_id", "callid"))
     with pytest.raises(PackError, match=re.escape(f"{path}: rule lost-call: unknown field 'callid'")):
@@ -211,6 +220,40 @@ def test_an_ignoring_rule_must_find_its_sample_too(tmp_path: Path) -> None:
     text = refusal(written(tmp_path, HEAD + rule.replace("LOST CALL a@b in", "LOST HOPE a@b in")))
 
     assert "rule lost-call: sample 1: the rule does not find it" in text
+
+
+OPTIONAL = RULE.replace("in (?P<queue>\\w+)'", "in (?P<queue>\\w+)(?: by (?P<user>\\w*))?'")
+
+
+def test_group_that_no_sample_fills(tmp_path: Path) -> None:
+    path = written(tmp_path, HEAD + OPTIONAL)
+
+    assert refusal(path) == (
+        f"{path}: rule lost-call: no sample fills the group 'user'; "
+        "add a sample that has it, or take it out of the pattern"
+    )
+
+
+def test_group_that_is_only_ever_empty_or_set_is_not_proven(tmp_path: Path) -> None:
+    rule = OPTIONAL.replace("in sales", "in sales by ").replace('{ outcome = "failure" }', '{ user = "1001" }')
+    assert "no sample fills the group 'user'" in refusal(written(tmp_path, HEAD + rule))
+
+
+def test_one_sample_that_fills_a_group_is_enough(tmp_path: Path) -> None:
+    second = '\n[[rule.sample]]\nlog = "[Nov 21 02:17:09] NOTICE[1] pbx.c: LOST CALL c@d in sales by 1001\\n"\n'
+    path = written(tmp_path, HEAD + OPTIONAL + second + 'fields = { user = "1001" }\n')
+    assert list(check_packs([load_pack_file(path, SHIPPED)])) == []
+
+
+def test_groups_of_an_ignoring_rule_are_of_no_use_and_need_no_proof(tmp_path: Path) -> None:
+    path = written(tmp_path, HEAD + OPTIONAL.replace('"notice"', '"ignore"'))
+    assert list(check_packs([load_pack_file(path, SHIPPED)])) == []
+
+
+def test_groups_are_asked_for_only_where_the_samples_are_kept(tmp_path: Path) -> None:
+    path = written(tmp_path, HEAD + OPTIONAL.replace("LOST CALL a@b in", "LOST HOPE a@b in"))
+    (trouble,) = check_packs([load_pack_file(path, SHIPPED)])
+    assert "the rule does not find it" in trouble
 
 
 def test_file_that_cannot_be_read(tmp_path: Path) -> None:

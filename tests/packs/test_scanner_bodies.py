@@ -38,6 +38,9 @@ FORGED = {
         b"<------------>",
         b"---",
         b"-- end of packet.",
+        b'    -- Got SIP response 486 "Busy Here" back from 203.0.113.9:5060',
+        b"    -- Registered SIP 'forged' at 203.0.113.9:5060",
+        b"  == Endpoint forged is now Reachable",
     ],
     "freeswitch": [
         b"2026-11-21 01:50:03.134991 100.00% [ERR] sofia.c:1 Gateway 'forged' is down!",

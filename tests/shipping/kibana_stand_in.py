@@ -115,6 +115,8 @@ class Kibana:
         if path.startswith("/s/"):
             _, _, space, rest = path.split("/", 3)
             path = f"/{rest}"
+        if space in self.spaces and (method, path) == ("POST", "/api/saved_objects/_export"):
+            return self.exporting(space, json.loads(body))
         if space not in self.spaces or (method, path) != ("POST", "/api/saved_objects/_import"):
             return 404, error(404, "Not Found", "Not Found")
         return self.importing(space, parse_qs(url.query), headers, body)
@@ -128,6 +130,16 @@ class Kibana:
             return code, {"status": overall}
         version = {"number": self.version, "build_flavor": "traditional"}
         return code, {"name": "kibana", "version": version, "status": overall}
+
+    def exporting(self, space: str, wanted: dict[str, Any]) -> tuple[int, Any]:
+        """Objects that are named must all be there, else those that are not are told (export/errors.ts, routes)."""
+        keys = [(space, one["type"], one["id"]) for one in wanted["objects"]]
+        gone = [{"type": kind, "id": name, "error": error(404, "Not Found", "Saved object not found")}
+                for _, kind, name in keys if (space, kind, name) not in self.stored]  # fmt: skip
+        if gone:
+            refusal = error(400, "Bad Request", "Error fetching objects to export")
+            return 400, refusal | {"attributes": {"objects": gone}}
+        return 200, [self.stored[key] for key in keys]
 
     def importing(self, space: str, query: dict[str, list[str]], headers: Any, body: bytes) -> tuple[int, Any]:
         kind = headers.get("content-type", "")

@@ -134,3 +134,18 @@ def test_writers_and_a_sender_at_once_lose_nothing(letters: DeadLetters) -> None
 def _write(letters: DeadLetters, name: str) -> None:
     for number in range(100):
         letters.keep([(document(f"{name}{number}"), WHY)])
+
+
+def test_letters_are_counted_and_told_while_they_wait_and_while_they_are_sent(tmp_path: Path) -> None:
+    letters = DeadLetters(tmp_path / "letters.ndjson")
+    assert (letters.waiting(), list(letters.letters())) == (0, [])
+    refusal = Refusal(400, "mapping", "no")
+    for number in range(3):
+        letters.keep([(Document("index", f"id{number}", b"{}"), refusal)])
+        assert letters.waiting() == number + 1
+    for batch in letters.batches():
+        assert letters.waiting() == 3
+        letters.keep([(one, refusal) for one in batch])
+        assert letters.waiting() == 6
+    assert letters.waiting() == 3
+    assert [(one.id, one.error) for one in letters.letters()] == [(f"id{number}", refusal) for number in range(3)]

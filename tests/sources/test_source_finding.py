@@ -9,6 +9,7 @@ import threading
 import pytest
 from source_archives import ARCHIVES, LINE, PACK, drained, read
 
+from siplogs.errors import SourceError
 from siplogs.sources import Source, find
 from siplogs.sources.finding import USUAL_PLACES
 
@@ -281,7 +282,8 @@ def test_standard_input_that_is_binary_cut_or_empty():
     assert LINE * 100 in result.stdout
     result = through_standard_input(b"")
     assert result.stdout == b"- None None plain False  0\n"
-    assert not result.stderr
+    assert result.stderr == b"SourceError standard input: nothing came; see whether the command before it failed\n"
+    assert b"nothing came" in through_standard_input(PACK["gzip"](b"")).stderr
 
 
 def test_a_line_on_a_stream_arrives_before_the_stream_ends(tmp_path):
@@ -324,5 +326,7 @@ def test_standard_input_in_memory_and_closed(monkeypatch):
     assert drained(find(["-"], warn=pytest.fail)[0].blocks())[1].startswith("standard input: cannot be read (it is cl")
 
 
-def test_a_device_without_content_is_an_empty_stream():
-    assert read(find(["/dev/null"], warn=pytest.fail)[0]) == b""
+def test_a_device_without_content_is_told():
+    [source] = find(["/dev/null"], warn=pytest.fail)
+    with pytest.raises(SourceError, match="^/dev/null: nothing came; see whether"):
+        read(source)

@@ -1,0 +1,364 @@
+"""Which logs are followed: found by their paths, told apart by family and content, held open while they are written to.
+
+A log keeps its place wherever a rotation puts it: it is found again by its first line under any name that the paths
+cover, beside a log that was named by itself, by device and inode in its folder, and, deleted, through the descriptor
+that was held. Whether a log is still written to is judged by what is seen of it, not by comparing clocks: those of a
+file server differ, and the host's may be set.
+"""
+
+import glob
+import os
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
+from fnmatch import fnmatch
+from pathlib import Path
+from typing import Final, NamedTuple
+
+from msgspec import Struct
+
+from siplogs.errors import SourceError
+from siplogs.pipeline import ReadOptions
+from siplogs.shipping.state import Place
+from siplogs.sources import Source, find_sets
+from siplogs.sources.pipe import STANDARD_INPUT
+from siplogs.sources.rotation import log_name
+from siplogs.sources.source import shown
+
+FIRST_LINE: Final = 1024
+_TRUSTED: Final = 10
+_HELD_SECONDS: Final = 3600.0
+_EMPTY: Final = ": the file is empty"
+_PASSING: Final = (": no such file", ": another file took its place", ": became shorter")
+
+Key = tuple[str, str]
+Look = tuple[float, ...]
+
+
+class Input(Struct, frozen=True):
+    """Logs that are read in one way; without paths those in the usual places."""
+
+    paths: tuple[str, ...] = ()
+    options: ReadOptions = ReadOptions()
+
+
+class Log(NamedTuple):
+    """A log as it was found: `live` says that it is written to, `signature` is device, inode, size and time."""
+
+    key: Key
+    source: Source
+    options: ReadOptions
+    live: bool
+    signature: str
+
+
+class Followed:
+    """The logs of some inputs; `look` finds them, `changed` says cheaply whether that would bring anything new.
+
+    `families` are those that the last look found anything of.
+    """
+
+    def __init__(
+        self,
+        inputs: Sequence[Input],
+        idle: float,
+        warn: Callable[[str], None],
+        *,
+        once: bool = False,
+        clock: Callable[[], float],
+        steady: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self.families: set[str] = set()
+        self._inputs = inputs
+        self._idle = idle
+        self._warn = warn
+        self._once = once
+        self._clock = clock
+        self._steady = steady
+        self._logs: dict[Key, Log] = {}
+        self._looks: dict[str, Look] = {}
+        self._around: dict[str, Look] = {}
+        self._since: dict[Key, tuple[str, float]] = {}
+        self._held: dict[Key, int] = {}
+
+    def look(self, places: Mapping[Key, Place], *, search: bool = True) -> list[Log]:
+        """Return the logs, oldest first; without `search` those found before, unless more than their size changed."""
+        logs = None if search else self._refreshed(places)
+        if logs is None:
+            logs = self._searched(places)
+        self._logs = {log.key: log for log in logs}
+        self._looks = {log.source.path: _look_of(log.source) for log in logs}
+        self._since = {key: since for key, since in self._since.items() if key in self._logs}
+        return logs
+
+    def changed(self) -> bool:
+        """Tell whether any log or folder looks different from the last time."""
+        known = (self._looks, self._around)
+        return any(look(path) != seen for looks in known for path, seen in looks.items())
+
+    def covers(self, place: Place) -> bool:
+        """Tell whether a log would be found if it were there."""
+        if place.family in self.families:
+            return True
+        paths = [path for one in self._inputs for path in one.paths]
+        return any(path in (place.path, os.path.dirname(place.path)) or fnmatch(place.path, path) for path in paths)  # noqa: PTH120
+
+    def is_at(self, place: Place) -> bool:
+        """Tell whether the file of a place still stands at its path, readable or not."""
+        return look(place.path)[:2] == _inode_of(place) != ()
+
+    def release(self, places: Mapping[Key, Place]) -> None:
+        """Close held files that were read to the end and are at rest: deleted ones at once, others after a while."""
+        for key, descriptor in list(self._held.items()):
+            log, place = self._logs.get(key), places.get(key)
+            if log is None or place is None or log.live or not place.whole or place.seen != log.signature:
+                continue
+            with suppress(OSError):
+                if os.fstat(descriptor).st_nlink and self._steady() - self._since[key][1] < _HELD_SECONDS:
+                    continue
+            os.close(self._held.pop(key))
+
+    def take_over(self, other: "Followed") -> None:
+        """Go on holding what another one held."""
+        for key, descriptor in other._held.items():
+            if key in self._held:
+                os.close(descriptor)
+            else:
+                self._held[key] = descriptor
+        other._held = {}
+
+    def close(self) -> None:
+        """Close the files that are held open."""
+        for descriptor in self._held.values():
+            with suppress(OSError):
+                os.close(descriptor)
+        self._held.clear()
+
+    def _refreshed(self, places: Mapping[Key, Place]) -> list[Log] | None:
+        """Look at the logs that are known; None when that does not suffice."""
+        if not self._logs or any(look(path) != seen for path, seen in self._around.items()):
+            return None
+        logs: list[Log] = []
+        for log in self._logs.values():
+            seen, now = self._looks[log.source.path], look(log.source.path)
+            if now == seen:
+                logs.append(log._replace(live=self._is_live(log.key, log.source, places)))
+                continue
+            if now[:2] != seen[:2] or now[2] < seen[2]:
+                return None
+            try:
+                source = _named(Source.of(log.source.path), log.source.name)
+                identity = source.identity()
+            except SourceError:
+                return None
+            if identity != log.key[1]:
+                return None
+            logs.append(self._log(log.key, source, log.options, places))
+        return logs
+
+    def _searched(self, places: Mapping[Key, Place]) -> list[Log]:
+        self.families = set()
+        self._around = {}
+        found: dict[Key, Log] = {}
+        last = _last_looks(places.values())
+        for one in self._inputs:
+            for family, source, asked in self._sources(one):
+                self.families.add(family)
+                key = self._key(family, source)
+                if key is None:
+                    self._around[source.path] = _look_of(source)
+                    continue
+                if not (asked or key in places or (source.modified or 0.0) >= last.get(family, 1e18)):
+                    continue
+                log = self._log(key, source, one.options, places)
+                if key not in found or _better(log.source, found[key].source):
+                    found[key] = log
+        for log in list(self._moved(places, found)):
+            found[log.key] = log
+        return list(found.values())
+
+    def _sources(self, one: Input) -> Iterator[tuple[str, Source, bool]]:
+        """Yield family, log, and whether it was asked for: beside one that was, its rotations are found as well."""
+        beside = _rotations(one.paths)
+        quiet = tuple(f"{shown(path)}: " for path in beside)
+        for attempt in (1, 2):
+            self._around |= {folder: look(folder) for folder in _folders(one.paths)}
+            warnings: list[str] = []
+            sets = find_sets([*one.paths, *beside], warn=warnings.append)
+            empty = [text.partition(_EMPTY)[0] for text in warnings if _EMPTY in text]
+            warnings = [text for text in warnings if _EMPTY not in text and not text.startswith(quiet)]
+            if attempt == 2 or not any(map(is_passing, warnings)):
+                break
+        for text in warnings:
+            self._warn(text)
+        self._around |= {path: seen if (seen := look(path))[2:3] == (0,) else () for path in empty}
+        for log in sets:
+            for source in log.sources:
+                folder = str(Path(source.path).parent)
+                self._around.setdefault(folder, look(folder))
+                yield log.family, source, source.path not in beside
+
+    def _key(self, family: str, source: Source) -> Key | None:
+        """Identify a log, unless its first line is not there yet."""
+        try:
+            if source.seekable and not self._is_old(source):
+                beginning = next(source.blocks(0, FIRST_LINE, FIRST_LINE), b"")
+                if b"\n" not in beginning and len(beginning) < FIRST_LINE:
+                    return None
+            identity = source.identity()
+        except SourceError as error:
+            if not is_passing(error):
+                self._warn(str(error))
+            return None
+        return (family, identity) if identity else None
+
+    def _log(self, key: Key, source: Source, options: ReadOptions, places: Mapping[Key, Place]) -> Log:
+        live = self._is_live(key, source, places)
+        if live and key not in self._held and not source.name:
+            self._hold(key, source)
+        return Log(key, source, options, live, signature(source))
+
+    def _is_live(self, key: Key, source: Source, places: Mapping[Key, Place]) -> bool:
+        """Tell whether a log changed lately, as far as was seen; of one that is new its time of change has to tell."""
+        now, seen = self._steady(), signature(source)
+        before = self._since.get(key)
+        if before is None or before[0] != seen:
+            place = places.get(key)
+            known = place is not None and place.seen == seen and self._clock() - place.last_seen >= self._idle
+            quiet = before is None and (known or self._is_old(source))
+            before = self._since[key] = (seen, now - self._idle if quiet else now)
+        return source.seekable and now - before[1] < self._idle
+
+    def _is_old(self, source: Source) -> bool:
+        """Judge by the clock alone, where nothing else can be waited for."""
+        return self._once and self._clock() - (source.modified or 0.0) >= self._idle * _TRUSTED
+
+    def _hold(self, key: Key, source: Source) -> None:
+        """Keep a file open that is written to, so that its end can be read wherever it goes."""
+        with suppress(OSError):
+            descriptor = os.open(source.path, os.O_RDONLY | os.O_CLOEXEC)
+            status = os.fstat(descriptor)
+            if (status.st_dev, status.st_ino) == source.inode:
+                self._held[key] = descriptor
+            else:
+                os.close(descriptor)
+
+    def _moved(self, places: Mapping[Key, Place], found: Mapping[Key, Log]) -> Iterator[Log]:
+        """Find logs that left their paths: by the descriptor that is held, or by inode in their folder."""
+        folders: dict[str, dict[int, str]] = {}
+        for key, place in places.items():
+            if key in found:
+                continue
+            source = self._held_source(key, place)
+            if source is None and key[0] in self.families:
+                source = _found_by_inode(place, folders)
+            if source is not None:
+                yield self._log(key, source, self._options_of(key), places)
+
+    def _options_of(self, key: Key) -> ReadOptions:
+        if key in self._logs:
+            return self._logs[key].options
+        same = (log.options for log in self._logs.values() if log.key[0] == key[0])
+        return next(same, self._inputs[0].options)
+
+    def _held_source(self, key: Key, place: Place) -> Source | None:
+        descriptor = self._held.get(key)
+        if descriptor is None:
+            return None
+        try:
+            source = _named(Source.of(f"/proc/self/fd/{descriptor}"), place.path)
+            if source.identity() == key[1]:
+                return source
+        except SourceError:
+            if self.is_at(place):  # it must not be read at the moment
+                return None
+        os.close(self._held.pop(key))
+        return None
+
+
+def is_passing(trouble: SourceError | str) -> bool:
+    """Tell whether a log was but rotated meanwhile: looked at again, all is well."""
+    return any(words in str(trouble) for words in _PASSING)
+
+
+def signature(source: Source) -> str:
+    """Return what tells that a file was not changed: device, inode, size and time of change."""
+    device, inode = source.inode
+    return f"{device}:{inode}:{source.size}:{source.modified}"
+
+
+def look(path: str) -> Look:
+    """Return device, inode, size and time of change of a file, nothing where it cannot be looked at."""
+    try:
+        status = os.stat(path)  # noqa: PTH116 (twice a second for every log: without a Path)
+    except (OSError, ValueError):
+        return ()
+    return status.st_dev, status.st_ino, status.st_size, status.st_mtime
+
+
+def _look_of(source: Source) -> Look:
+    return (*source.inode, source.size or 0, source.modified or 0.0)
+
+
+def _inode_of(place: Place) -> Look:
+    parts = place.seen.split(":")
+    return tuple(map(int, parts[:2])) if len(parts) == 4 else ()
+
+
+def _named(source: Source, name: str) -> Source:
+    source.name = name
+    return source
+
+
+def _better(one: Source, other: Source) -> bool:
+    """Of two files that begin alike one is a copy, perhaps not yet whole: plain text and the longer one are better."""
+    return one.inode != other.inode and (one.seekable, one.size or 0) >= (other.seekable, other.size or 0)
+
+
+def _last_looks(places: Iterable[Place]) -> dict[str, float]:
+    last: dict[str, float] = {}
+    for place in places:
+        last[place.family] = max(place.last_seen, last.get(place.family, 0.0))
+    return last
+
+
+def _rotations(paths: Sequence[str]) -> list[str]:
+    """Return the rotated files beside live logs that were named by themselves."""
+    found: list[str] = []
+    for path in paths:
+        name = os.path.basename(path)  # noqa: PTH119 (paths stay as given)
+        if path == STANDARD_INPUT or not name or log_name(name).family != name:
+            continue
+        if not os.path.lexists(path) and glob.has_magic(path):
+            continue
+        folder = os.path.dirname(path)  # noqa: PTH120
+        with suppress(OSError):
+            names = sorted(entry.name for entry in os.scandir(folder or ".") if entry.is_file())
+            found += [os.path.join(folder, one) for one in names if one != name and log_name(one).family == name]  # noqa: PTH118
+    return [path for path in found if path not in paths]
+
+
+def _folders(paths: Sequence[str]) -> Iterator[str]:
+    """Yield the folders in which files of these paths would appear, as far as they are known."""
+    for path in paths:
+        folder = path if os.path.isdir(path) else os.path.dirname(path) or "."  # noqa: PTH112, PTH120
+        if path != STANDARD_INPUT and not glob.has_magic(folder):
+            yield folder
+
+
+def _found_by_inode(place: Place, folders: dict[str, dict[int, str]]) -> Source | None:
+    wanted = _inode_of(place)
+    if not wanted:
+        return None
+    for folder in {os.path.dirname(place.family), os.path.dirname(os.path.realpath(place.path))}:  # noqa: PTH120
+        if folder not in folders:
+            files = folders[folder] = {}
+            with suppress(OSError):
+                files |= {entry.inode(): entry.path for entry in os.scandir(folder)}
+        path = folders[folder].get(int(wanted[1]))
+        if path is not None:
+            with suppress(SourceError):
+                source = Source.of(path)
+                if source.inode == wanted[:2] and source.identity() == place.identity:
+                    return source
+    return None

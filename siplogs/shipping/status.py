@@ -1,0 +1,222 @@
+"""How far each log was shipped and how shipping does, from the state and a look at the files; nothing is locked.
+
+A log is known in the state by its place, and its file by device and inode: it may have been rotated since.
+"""
+
+import os
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import suppress
+from pathlib import Path
+from typing import Final, Literal
+
+from msgspec import Struct
+
+from siplogs.errors import ConfigError
+from siplogs.shipping.dead_letters import DeadLetters
+from siplogs.shipping.state import Place, Pulse, State, holder
+
+
+class LogStatus(Struct):
+    """How far one log was shipped.
+
+    `position` is the offset up to which it was read; of an archive it counts unpacked bytes, `size` those on disk, and
+    `lag_bytes` is None until it was read. `lag_seconds` is how long ago the log was last read to its end, 0 where
+    nothing is unread: the oldest unread byte is younger. `state` is `read` when nothing is unread, `behind`, `unread`
+    for a file that took the name of a log and was not looked at yet, or `gone` for one that is nowhere in its folder.
+    Times are seconds since 1970, 0 for never.
+    """
+
+    path: str
+    family: str
+    state: Literal["read", "behind", "unread", "gone"]
+    position: int = 0
+    size: int = 0
+    lag_bytes: int | None = 0
+    lag_seconds: float = 0.0
+    acknowledged: float = 0.0
+    lost: int = 0
+
+
+class Status(Struct):
+    """The state of shipping.
+
+    `holder` is the process that works on the state, "" for none. `created`, `present` and `dead` are running counts of
+    events. `waiting` counts dead letters, None where their file must not be read. `tail` is what a running `tail` said
+    of itself last, None when none runs; `failing` says that its last trouble is not over.
+    """
+
+    state: str
+    holder: str
+    created: int
+    present: int
+    dead: int
+    lost: int
+    waiting: int | None
+    dead_letters: str
+    tail: Pulse | None
+    logs: list[LogStatus]
+    failing: bool = False
+
+
+def survey(state: State, letters: DeadLetters, now: float) -> Status:
+    """Look at the state and at the files that it knows. Raises StateError."""
+    places, counts, pulse, process = state.places(), state.counts(), state.pulse(), holder(state.path)
+    running = pulse if pulse is not None and process.startswith(f"process {pulse.process} ") else None
+    logs = sorted(_logs(places, pulse.passed if pulse else 0.0, now), key=lambda log: (log.family, log.path))
+    well = max((log.acknowledged for log in logs), default=0.0)
+    return Status(
+        state=str(state.path),
+        holder=process,
+        created=counts.get("created", 0),
+        present=counts.get("present", 0),
+        dead=counts.get("dead", 0),
+        lost=sum(place.lost for place in places),
+        waiting=_waiting(letters),
+        dead_letters=str(letters.path),
+        tail=running,
+        logs=logs,
+        failing=running is not None and running.failed > max(running.passed, well),
+    )
+
+
+def prometheus(status: Status) -> str:
+    """Return the status in the text format of Prometheus, as the textfile collector of node_exporter takes it."""
+    return "".join(f"{line}\n" for line in _metrics(status))
+
+
+def _waiting(letters: DeadLetters) -> int | None:
+    try:
+        return letters.waiting()
+    except ConfigError:
+        return None
+
+
+def _logs(places: Iterable[Place], passed: float, now: float) -> Iterator[LogStatus]:
+    families: dict[str, str] = {}
+    taken: set[str] = set()
+    folders = _Folders()
+    # Those whose file is known come first: of the rest only the path is.
+    for place in sorted(places, key=lambda one: (not one.seen, -one.last_seen)):
+        families.setdefault(place.path, place.family)
+        path = folders.find(place)
+        if path is None or path in taken:
+            unread = 0 if place.whole else max(place.size - place.settled, 0)
+            yield LogStatus(place.path, place.family, "gone", place.settled, place.size, unread, lost=place.lost)
+        else:
+            taken.add(path)
+            yield _log(place, path, passed, now)
+    for path in families.keys() - taken:
+        found = _look(path)
+        if found is not None and found.st_size:
+            age = max(now - found.st_mtime, 0.0)
+            yield LogStatus(path, families[path], "unread", 0, found.st_size, found.st_size, age)
+
+
+def _log(place: Place, path: str, passed: float, now: float) -> LogStatus:
+    found = os.stat(path)  # noqa: PTH116 (as in the loop of the daemon)
+    size, archive = found.st_size, not place.size
+    position = max(place.settled, 0 if archive else _read_to(place))
+    if position > size and not archive:  # it was truncated, and what stands there now is new
+        position = 0
+    unread: int | None = None if archive else size - position
+    if place.seen == f"{found.st_dev}:{found.st_ino}:{size}:{found.st_mtime}":
+        unread = 0
+    whole = place.last_seen if archive or _read_to(place) >= place.size else 0.0
+    read = max(passed, whole) or place.acknowledged or found.st_mtime
+    lag = max(now - read, 0.0) if unread != 0 else 0.0
+    state: Literal["read", "behind"] = "behind" if unread != 0 else "read"
+    return LogStatus(path, place.family, state, position, size, unread, lag, place.acknowledged, place.lost)
+
+
+def _read_to(place: Place) -> int:
+    """Return the size that a file had when it was last read to its end: what is read again from further up is known."""
+    size = place.seen.split(":")[2:3]
+    return int(size[0]) if size and size[0].isdecimal() else 0
+
+
+class _Folders:
+    """Finds the files of places: by path and, where another file has taken it, in the folder by device and inode."""
+
+    def __init__(self) -> None:
+        self._files: dict[Path, dict[str, str]] = {}
+
+    def find(self, place: Place) -> str | None:
+        """Return the path of a place's file now, None when it is gone."""
+        wanted = ":".join(place.seen.split(":")[:2])
+        found = _look(place.path)
+        if found is not None and wanted in ("", f"{found.st_dev}:{found.st_ino}"):
+            return place.path
+        return self._inside(Path(place.family).parent).get(wanted)
+
+    def _inside(self, folder: Path) -> dict[str, str]:
+        if folder not in self._files:
+            files = self._files[folder] = {}
+            with suppress(OSError):
+                for entry in os.scandir(folder):
+                    if entry.is_file():
+                        found = entry.stat()
+                        files[f"{found.st_dev}:{found.st_ino}"] = entry.path
+        return self._files[folder]
+
+
+def _look(path: str) -> os.stat_result | None:
+    try:
+        return os.stat(path)  # noqa: PTH116
+    except OSError:
+        return None
+
+
+_PREFIX: Final = "siplogs"
+
+
+def _metrics(status: Status) -> Iterator[str]:
+    counts = [({"result": name}, getattr(status, name)) for name in ("created", "present", "dead")]
+    yield from _metric("events_total", "counter", "Events settled, by what became of them.", counts)
+    waiting: Samples = [] if status.waiting is None else [({}, status.waiting)]
+    yield from _metric("dead_letters_waiting", "gauge", "Refused documents that wait to be sent again.", waiting)
+    yield from _metric("lost_bytes_total", "counter", "Bytes deleted before they were read.", [({}, status.lost)])
+    yield from _metric("working", "gauge", "Whether a process works on the state.", [({}, int(bool(status.holder)))])
+    logs = [({"path": log.path, "family": log.family}, log) for log in status.logs if log.state != "gone"]
+    for name, text, field in _LOG_METRICS:
+        values = [(labels, getattr(log, field)) for labels, log in logs]
+        yield from _metric(name, "gauge", text, [(labels, value) for labels, value in values if value is not None])
+    if status.tail is not None:
+        for name, kind, text, field in _TAIL_METRICS:
+            yield from _metric(name, kind, text, [({}, getattr(status.tail, field))])
+
+
+_LOG_METRICS: Final = (
+    ("log_position_bytes", "Offset up to which the log was shipped.", "position"),
+    ("log_size_bytes", "Size of the log on disk.", "size"),
+    ("log_lag_bytes", "Bytes of the log that were not shipped yet.", "lag_bytes"),
+    ("log_lag_seconds", "How long ago the log was last read to its end, 0 where nothing is unread.", "lag_seconds"),
+    ("log_acknowledged_timestamp_seconds", "When an event of the log was last acknowledged.", "acknowledged"),
+)
+_TAIL_METRICS: Final = (
+    ("tail_start_timestamp_seconds", "gauge", "When the daemon began.", "started"),
+    ("tail_beat_timestamp_seconds", "gauge", "When the daemon last said that it works.", "beat"),
+    ("tail_pass_timestamp_seconds", "gauge", "When the last pass began in which everything was read.", "passed"),
+    ("tail_events_total", "counter", "Events settled since the daemon began.", "events"),
+    ("tail_events_per_second", "gauge", "Events settled a second lately.", "rate"),
+    ("tail_pauses_total", "counter", "Pauses that Elasticsearch made necessary.", "pauses"),
+    ("tail_failures", "gauge", "Passes in a row that were given up.", "failures"),
+    ("tail_error_timestamp_seconds", "gauge", "When something was wrong last.", "failed"),
+)
+
+Samples = Sequence[tuple[dict[str, str], float]]
+
+
+def _metric(name: str, kind: str, text: str, samples: Samples) -> Iterator[str]:
+    """Yield the lines of one metric; without samples there is none."""
+    if samples:
+        yield f"# HELP {_PREFIX}_{name} {text}"
+        yield f"# TYPE {_PREFIX}_{name} {kind}"
+    for labels, value in samples:
+        told = ",".join(f'{label}="{_escaped(of)}"' for label, of in labels.items())
+        yield f"{_PREFIX}_{name}{f'{{{told}}}' if told else ''} {value:.15g}"
+
+
+def _escaped(text: str) -> str:
+    """Escape a label's value; what is no UTF-8 in a path cannot be written."""
+    plain = text.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
+    return plain.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n")

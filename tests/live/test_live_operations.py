@@ -1,0 +1,293 @@
+"""The commands that keep a shipper in good health, with a real Elasticsearch: status, doctor, dead letters, retention."""
+
+import json
+import re
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from fault_proxy import FaultProxy
+from test_live_security import MONITOR, SETUP, SHIP, key
+from test_live_tail import Rig, stored, wait_until
+
+from siplogs.config import ElasticsearchSettings
+from siplogs.outputs.elasticsearch import connect
+from siplogs.shipping import templates
+from tests.cli.command import siplogs
+
+
+@pytest.fixture
+def rig(server: Any, blank: Any, tmp_path: Path) -> Iterator[Rig]:
+    made = Rig(tmp_path, blank.url)
+    yield made
+    made.end()
+
+
+def told(rig: Rig, *arguments: str, **more: str) -> tuple[int, Any]:
+    """Exit code and JSON of a command."""
+    state = str(rig.folder / "state")
+    more = {"SIPLOGS_CONFIG": str(rig.configuration), "STATE_DIRECTORY": state, **more}
+    done = siplogs(*arguments, "--format", "json", **more)
+    return done.returncode, json.loads(done.stdout)
+
+
+def status(rig: Rig) -> Any:
+    return told(rig, "status")[1]
+
+
+def created(rig: Rig) -> int:
+    """How many events were created, by the state; -1 before there is one."""
+    return int(status(rig)["created"]) if (rig.folder / "state/state.db").exists() else -1
+
+
+def links(rig: Rig, **more: str) -> dict[str, list[str]]:
+    """What the doctor says, "verdict text" by link."""
+    found: dict[str, list[str]] = {}
+    for one in told(rig, "doctor", **more)[1]:
+        found.setdefault(one["link"], []).append(f"{one['verdict']} {one['text']}")
+    return found
+
+
+def test_status_of_a_running_tail(rig: Rig) -> None:
+    metrics = rig.folder / "siplogs.prom"
+    text = rig.configuration.read_text().replace("[tail]\n", f'[tail]\nmetrics_file = "{metrics}"\n')
+    rig.configuration.write_text(text)
+    rig.append(*range(5))
+    daemon = rig.start("tail", "--from-beginning")
+    wait_until(lambda: metrics.exists() and 'result="created"} 5' in metrics.read_text())
+    found = status(rig)
+    assert found["holder"] == f"process {daemon.pid} (siplogs tail)"
+    assert (found["created"], found["dead"], found["waiting"], found["failing"]) == (5, 0, 0, False)
+    (log,) = found["logs"]
+    assert (log["state"], log["lag_bytes"], log["size"]) == ("read", 0, rig.live.stat().st_size)
+    assert found["tail"]["events"] == 5
+    series = dict(re.findall(r"^(siplogs_\S+) (\S+)$", metrics.read_text(), re.MULTILINE))
+    assert float(series["siplogs_working"]) == 1
+    assert float(series["siplogs_tail_events_total"]) == 5
+    rig.append(5)
+    wait_until(lambda: status(rig)["created"] == 6)
+    daemon.terminate()
+    daemon.wait()
+    found = status(rig)
+    assert (found["holder"], found["tail"], found["logs"][0]["lag_bytes"]) == ("", None, 0)
+    rig.append(6)
+    assert status(rig)["logs"][0]["state"] == "behind"
+
+
+def test_status_says_that_the_server_is_away_and_that_it_is_back(rig: Rig, blank: Any) -> None:
+    with FaultProxy(blank.url) as proxy:
+        rig.url = proxy.url
+        rig.configure()
+        rig.append(0)
+        rig.start("tail", "--from-beginning")
+        wait_until(lambda: created(rig) == 1)
+        proxy.faults.extend([429, 503])
+        rig.append(1, 2)
+        wait_until(lambda: created(rig) == 3)
+        wait_until(lambda: not status(rig)["failing"])
+        found = status(rig)
+        assert found["tail"]["pauses"] == 2
+        assert "overloaded (503: made up 503)" in found["tail"]["error"]
+        assert found["logs"][0]["lag_bytes"] == 0
+        proxy.faults.extend([503] * 50)
+        rig.append(3)
+        wait_until(lambda: status(rig)["failing"])
+        code, found = told(rig, "status")
+        assert (code, found["logs"][0]["state"]) == (1, "behind")
+        assert "broken the daemon waits: Elasticsearch is overloaded (503" in links(rig)["shipping"][0]
+
+
+def test_status_while_the_daemon_waits_for_its_first_server(rig: Rig) -> None:
+    rig.url = "http://127.0.0.1:1"
+    rig.configure()
+    rig.append(0)
+    rig.start("tail", "--from-beginning")
+    wait_until(lambda: (rig.folder / "state/state.db").exists() and status(rig)["failing"])
+    assert "cannot be reached" in status(rig)["tail"]["error"]
+
+
+def test_the_doctor_finds_a_chain_that_is_whole(rig: Rig) -> None:
+    rig.append(1)
+    assert rig.run("ship")[0] == 0
+    found = links(rig)
+    assert found["state"][0].startswith("ok ")
+    assert found["shipping"] == ["ok 1 events delivered, 0 bytes behind"]
+    for link in ("configuration", "logs", "pack", "sip", "dead letters", "elasticsearch", "credentials", "privileges"):
+        assert all(one.startswith("ok ") for one in found[link]), (link, found[link])
+    assert found["templates"] == [
+        "warning outdated: component template siplogs@settings; run siplogs setup --elasticsearch URL"
+    ]
+    assert rig.run("setup")[0] == 0
+    assert links(rig)["templates"] == ["ok present and current"]
+
+
+def test_the_doctor_on_templates_and_events_that_are_missing(rig: Rig, blank: Any) -> None:
+    assert links(rig)["last event"][0].startswith("warning there is none yet")
+    blank.call("DELETE", "/_index_template/siplogs-events")
+    blank.call("DELETE", "/_component_template/siplogs@mappings")
+    assert links(rig)["templates"][0].startswith(
+        "broken missing: component template siplogs@mappings, index template siplogs-events; run siplogs setup"
+    )
+    with FaultProxy(blank.url) as proxy:
+        for days, said in ((0, "ok 20"), (3, "warning .* 3 days ago"), (-1, "warning .* ahead of this host's clock")):
+            moment = f"{datetime.now(UTC) - timedelta(days=days, minutes=1):%Y-%m-%dT%H:%M:%S.000Z}"
+            answer = {"hits": {"hits": [{"_source": {"@timestamp": moment}}]}}
+            proxy.canned["POST", "/siplogs-events-*/_search"] = (200, answer)
+            assert re.match(said, links(rig, SIPLOGS_ELASTICSEARCH_URL=proxy.url)["last event"][0])
+
+
+def test_the_doctor_passes_over_a_node_that_is_down(rig: Rig, blank: Any) -> None:
+    found = links(rig, SIPLOGS_ELASTICSEARCH_URL=f"http://127.0.0.1:1,{blank.url}")
+    assert [one.split()[0] for one in found["elasticsearch"]] == ["warning", "ok"]
+    assert found["credentials"][0].startswith("ok ")
+
+
+@pytest.fixture
+def secured(secure: Any, tmp_path: Path) -> Iterator[tuple[Rig, Callable[..., dict[str, list[str]]]]]:
+    """A rig, and the doctor's words for it with a key of some role for the server with TLS and users."""
+    made = Rig(tmp_path, secure.url)
+    list(templates.install(connect(ElasticsearchSettings(
+        url=[secure.url], ca_file=secure.ca_file, api_key=key(secure, SETUP)))))  # fmt: skip
+    made.append(1)
+
+    def ask(role: Any, **more: str) -> dict[str, list[str]]:
+        given = {"SIPLOGS_ELASTICSEARCH_CA_FILE": secure.ca_file} if "SIPLOGS_ELASTICSEARCH_VERIFY" not in more else {}
+        return links(made, **given, **({"SIPLOGS_ELASTICSEARCH_API_KEY": key(secure, role)} if role else {}), **more)
+
+    yield made, ask
+    made.end()
+
+
+def test_the_doctor_on_credentials_and_privileges(secured: Any, secure: Any) -> None:
+    _, ask = secured
+    found = ask(SHIP)
+    assert "TLSv1" in found["elasticsearch"][0]
+    assert found["credentials"][0].endswith("accepts them")
+    assert found["privileges"] == ["ok monitor on the cluster, create_doc and auto_configure on siplogs-*"]
+    assert found["templates"] == ["ok present and current"]
+    assert found["last event"] == ["ok not looked at: the credentials may not read siplogs-*, and shipping needs not"]
+    assert ask(MONITOR)["privileges"][0].startswith("broken auto_configure, create_doc lacking; give monitor")
+    assert ask(None)["credentials"][0].startswith("broken Elasticsearch at ")
+    assert "wants credentials (401)" in ask(None)["credentials"][0]
+    wrong = ask(None, SIPLOGS_ELASTICSEARCH_USERNAME="elastic", SIPLOGS_ELASTICSEARCH_PASSWORD="geheim")
+    assert "refuses the credentials (401)" in wrong["credentials"][0]
+    assert "geheim" not in str(wrong)
+
+
+def test_the_doctor_on_tls(secured: Any, secure: Any) -> None:
+    rig, ask = secured
+    blind = ask(SHIP, SIPLOGS_ELASTICSEARCH_VERIFY="false")
+    assert blind["configuration"][0].startswith("warning WARNING: elasticsearch.verify is off")
+    assert blind["elasticsearch"][0].startswith("ok ")
+    unknown = links(rig)
+    assert "set elasticsearch.ca_file" in unknown["elasticsearch"][0]
+    assert "credentials" not in unknown
+    plain = links(rig, SIPLOGS_ELASTICSEARCH_URL=secure.url.replace("https:", "http:"))
+    assert plain["credentials"][0].startswith("broken ")
+
+
+def test_dead_letters_are_listed_and_sent_again(rig: Rig, blank: Any) -> None:
+    rig.append(*range(3))
+    assert rig.run("ship")[0] == 0
+    (index,) = blank.call("GET", "/siplogs-events-*")
+    blank.call("POST", f"/{index}/_close")
+    rig.append(3, 4)
+    code, said = rig.run("ship")
+    assert (code, "2 dead letters" in said) == (1, True)
+    rows = told(rig, "dead-letters", "list")[1]
+    assert [(row["index"], row["error"]["type"]) for row in rows] == [(index, "index_closed_exception")] * 2
+    assert status(rig)["waiting"] == 2
+    assert rig.run("dead-letters", "send")[0] == 1
+    assert status(rig)["waiting"] == 2
+    blank.call("POST", f"/{index}/_open?wait_for_active_shards=1")
+    assert rig.run("dead-letters", "send", "--elasticsearch", blank.url) == (0, "")
+    assert status(rig)["waiting"] == 0
+    assert {row["id"] for row in rows} < set(stored(blank))
+
+
+OLD = ("2019", "2020.01", "2020.w07", "2021.03.04", "2021.03.05")
+KEPT = ("2021.13", "2020.01-restored")
+
+
+def named(node: Any) -> set[str]:
+    return {name.removeprefix("siplogs-events-") for name in node.call("GET", "/siplogs-events-*?expand_wildcards=all")}
+
+
+def test_prune_deletes_what_it_said(rig: Rig, blank: Any) -> None:
+    now = datetime.now(UTC)
+    young = (f"{now:%Y}", f"{now:%Y.%m}", f"{now - timedelta(days=20):%Y.%m.%d}")
+    for name in (*OLD, *KEPT, *young):
+        blank.call("PUT", f"/siplogs-events-{name}", {"settings": {"number_of_replicas": 0}})
+    blank.call("PUT", "/siplogs-calls-2019", {})
+    blank.call("POST", "/siplogs-events-2020.01/_close")
+    everything = named(blank)
+    environment = {"SIPLOGS_CONFIG": str(rig.configuration)}
+    dry = siplogs("prune", "--older-than", "30d", **environment)
+    assert (dry.returncode, dry.stderr) == (0, b"")
+    lines = dry.stdout.decode().splitlines()
+    would = [line.split(":")[0].removeprefix("would delete siplogs-events-") for line in lines[:-1]]
+    assert would == ["2019", "2020.01", "2020.w07", "2021.03.04", "2021.03.05"]
+    assert lines[0].startswith("would delete siplogs-events-2019: ended 2020-01-01, 0 events, ")
+    assert lines[-1] == "nothing was deleted; --yes deletes"
+    assert named(blank) == everything
+    done = siplogs("prune", "--older-than", "30d", "--yes", **environment)
+    assert done.returncode == 0
+    assert done.stdout.decode() == dry.stdout.decode().replace("would delete", "deleted").rpartition("nothing")[0]
+    assert named(blank) == everything - set(OLD)
+    assert "siplogs-calls-2019" in blank.call("GET", "/siplogs-*")
+    again = siplogs("prune", SIPLOGS_ELASTICSEARCH_RETENTION_DAYS="30", **environment)
+    assert again.stdout == b"no index is older than 30 days\n"
+
+
+def test_prune_without_the_privilege_deletes_nothing(secured: Any, secure: Any) -> None:
+    rig, _ = secured
+    secure.call("PUT", "/siplogs-events-2019", {})
+    more = {"SIPLOGS_CONFIG": str(rig.configuration), "SIPLOGS_ELASTICSEARCH_CA_FILE": secure.ca_file}
+    role = MONITOR | {"indices": [{"names": ["siplogs-*"], "privileges": ["monitor"]}]}
+    done = siplogs("prune", "--older-than", "1y", "--yes", SIPLOGS_ELASTICSEARCH_API_KEY=key(secure, role), **more)
+    assert done.returncode == 3
+    assert b"deleting siplogs-events-2019: the credentials lack a privilege (403)" in done.stderr
+    assert "siplogs-events-2019" in secure.call("GET", "/siplogs-*")
+
+
+def lifecycle(proxy: FaultProxy, url: str, days: int) -> tuple[list[str], Any]:
+    """Set up with a retention; what is said, and the policy that was put."""
+    proxy.asked.clear()
+    server = connect(ElasticsearchSettings(url=[url], retention_days=days))
+    lines = list(templates.install(server))
+    put = [body for method, path, body in proxy.asked if (method, path) == ("PUT", "/_ilm/policy/siplogs")]
+    return lines, put[0]["policy"] if put else None
+
+
+def test_retention_becomes_a_phase_of_the_policy(blank: Any) -> None:
+    path = "/_ilm/policy/siplogs"
+    missing = {"error": {"type": "resource_not_found_exception", "reason": "Lifecycle policy not found: siplogs"}}
+    settings = "/_component_template/siplogs@settings"
+    with FaultProxy(blank.url) as proxy:
+        blank.call("PUT", "/siplogs-events-2019", {})
+        proxy.canned = {
+            ("GET", path): (404, missing),
+            ("PUT", path): (200, {"acknowledged": True}),
+            ("GET", settings): (404, {"error": {"reason": "component template matching [x] not found"}}),
+            ("PUT", settings): (200, {"acknowledged": True}),
+            ("PUT", "/_index_template/siplogs-events"): (200, {"acknowledged": True}),
+            ("PUT", "/siplogs-events-2019/_settings"): (200, {"acknowledged": True}),
+        }
+        lines, made = lifecycle(proxy, proxy.url, 90)
+        assert lines[1] == "lifecycle policy siplogs: created (an index is deleted 90 days after its period's end)"
+        assert made["phases"]["delete"] == {"min_age": "121d", "actions": {"delete": {}}}
+        assert lines[2] == "indices that were not under the lifecycle policy: siplogs-events-2019"
+        assert ("PUT", "/siplogs-events-2019/_settings", {"index.lifecycle.name": "siplogs"}) in proxy.asked
+        made["phases"]["cold"] = {"min_age": "50d", "actions": {}}
+        proxy.canned["GET", path] = (200, {"siplogs": {"version": 1, "policy": made}})
+        assert lifecycle(proxy, proxy.url, 90)[1] is None
+        lines, changed = lifecycle(proxy, proxy.url, 30)
+        assert lines[1].startswith("lifecycle policy siplogs: updated (")
+        assert changed["phases"]["delete"]["min_age"] == "61d"
+        assert "cold" in changed["phases"]
+        lines, changed = lifecycle(proxy, proxy.url, 0)
+        assert "delete" not in changed["phases"]
+        del made["_meta"]
+        assert lifecycle(proxy, proxy.url, 30)[0][1] == "lifecycle policy siplogs: left as it is"

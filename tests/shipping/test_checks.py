@@ -1,0 +1,94 @@
+"""What the doctor says of Kibana and of the state, link by link."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from kibana_stand_in import KNOWN, Kibana, basic
+
+from siplogs.config import DeliverySettings, ElasticsearchSettings, KibanaSettings, Settings
+from siplogs.errors import DeliveryError
+from siplogs.shipping import kibana
+from siplogs.shipping.checks import Finding, check_kibana, check_state
+from siplogs.shipping.state import Place, State
+
+NOW = 2e9
+
+
+@pytest.fixture(params=sorted(KNOWN))
+def running(request: pytest.FixtureRequest) -> Iterator[Kibana]:
+    with Kibana(request.param) as stand_in:
+        yield stand_in
+
+
+def settings(url: str, **more: Any) -> Settings:
+    return Settings(kibana=KibanaSettings(url=url, **more), elasticsearch=ElasticsearchSettings())
+
+
+def told(found: Iterator[Finding]) -> dict[str, tuple[str, str]]:
+    return {one.link: (one.verdict, one.text) for one in found}
+
+
+@pytest.mark.parametrize("space", ["default", "sip"])
+def test_views_that_are_missing_are_named_until_they_are_there(running: Kibana, space: str) -> None:
+    running.spaces.add(space)
+    wanted = settings(running.url, space=space)
+    version, gone = kibana.missing(wanted)
+    assert version == running.version
+    assert gone == [f"{one['type']} {one['id']}" for one in kibana.objects(space)]
+    found = told(check_kibana(wanted))
+    assert found["kibana"][0] == "ok"
+    assert found["views"] == (
+        "broken",
+        f"Kibana {version} lacks {', '.join(gone)}; run siplogs setup --kibana {running.url}",
+    )
+    list(kibana.install(wanted))
+    assert kibana.missing(wanted) == (version, [])
+    assert told(check_kibana(wanted))["views"] == ("ok", f"Kibana {version} has them all")
+    del running.stored[space, gone[-1].split()[0], gone[-1].split()[1]]
+    assert kibana.missing(wanted)[1] == gone[-1:]
+
+
+def test_a_space_that_is_not_there(running: Kibana) -> None:
+    with pytest.raises(DeliveryError, match="has no space sip"):
+        kibana.missing(settings(running.url, space="sip"))
+
+
+def test_credentials_that_kibana_refuses(running: Kibana) -> None:
+    running.authorization = basic("elastic", "right")
+    wanted = Settings(
+        kibana=KibanaSettings(url=running.url),
+        elasticsearch=ElasticsearchSettings(username="elastic", password="wrong"),
+    )
+    verdict, text = told(check_kibana(wanted))["views"]
+    assert verdict == "broken"
+    assert "refuses the credentials (401)" in text
+
+
+def test_kibana_is_not_asked_for_without_an_address() -> None:
+    assert list(check_kibana(Settings())) == []
+
+
+def delivery(folder: Path) -> Settings:
+    kept = DeliverySettings(dead_letters=str(folder / "dead.ndjson"), state=str(folder / "state.db"))
+    return Settings(delivery=kept)
+
+
+def test_a_state_that_nobody_moved_for_days_and_bytes_that_were_lost(tmp_path: Path) -> None:
+    with State(tmp_path / "state.db") as state:
+        state.save([Place("/f", "a", whole=True, lost=5, last_seen=NOW - 5 * 86_400 - 9)])
+    found = list(check_state(delivery(tmp_path), NOW))
+    assert [one.verdict for one in found if one.link == "shipping"] == ["warning", "warning"]
+    assert found[1].text.startswith("5 bytes of logs were deleted before they were read")
+    assert "nothing was shipped for 5 days" in found[2].text
+    with State(tmp_path / "state.db", purpose="siplogs tail"):
+        found = list(check_state(delivery(tmp_path), NOW))
+        assert "(siplogs tail) works on it" in found[0].text
+        assert "nothing was shipped" not in str(found)
+
+
+def test_a_folder_that_is_a_file(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    (one,) = check_state(delivery(tmp_path / "file"), NOW)
+    assert (one.link, one.verdict) == ("state", "broken")

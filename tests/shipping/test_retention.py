@@ -1,0 +1,58 @@
+"""Which indices are old: by the end of their period, told from the name alone."""
+
+from datetime import UTC, datetime, timedelta
+from typing import get_args
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from siplogs.config import Period
+from siplogs.errors import FilterError
+from siplogs.outputs.elasticsearch import EVENTS, _period
+from siplogs.shipping.retention import age, period_end
+
+LONGEST = {"day": 1, "week": 7, "month": 31, "year": 366}
+
+
+@given(
+    st.datetimes(datetime.fromisoformat("1971-01-01"), datetime.fromisoformat("9000-01-01")),
+    st.sampled_from(get_args(Period)),
+)
+def test_an_event_lies_before_the_end_of_its_index_and_not_long_before(moment: datetime, period: Period) -> None:
+    end = period_end(f"{EVENTS}-{_period(moment.isoformat(timespec='milliseconds') + 'Z', period)}")
+    assert end is not None
+    before = end - moment.replace(tzinfo=UTC)
+    assert timedelta(0) < before <= timedelta(days=LONGEST[period])
+
+
+@pytest.mark.parametrize(
+    ("name", "end"),
+    [
+        ("siplogs-events-2026.11", datetime(2026, 12, 1, tzinfo=UTC)),
+        ("siplogs-events-2026.12", datetime(2027, 1, 1, tzinfo=UTC)),
+        ("siplogs-events-2026", datetime(2027, 1, 1, tzinfo=UTC)),
+        ("siplogs-events-2024.02.29", datetime(2024, 3, 1, tzinfo=UTC)),
+        ("siplogs-events-2026.w53", datetime(2027, 1, 4, tzinfo=UTC)),
+        ("siplogs-events-2025.w53", None),
+        ("siplogs-events-2026.13", None),
+        ("siplogs-events-2026.02.30", None),
+        ("siplogs-events-2026.11-restored", None),
+        ("siplogs-events-", None),
+        ("siplogs-calls-2026.11", None),
+        ("other-2026.11", None),
+    ],
+)
+def test_the_end_of_a_period(name: str, end: datetime | None) -> None:
+    assert period_end(name) == end
+
+
+@pytest.mark.parametrize(("text", "days"), [("90d", 90), ("12 weeks", 84), ("2Y", 730), ("1 day", 1)])
+def test_an_age(text: str, days: int) -> None:
+    assert age(text) == timedelta(days=days)
+
+
+@pytest.mark.parametrize("text", ["", "90", "d", "0d", "-1d", "1.5d", "90 moons", "999999d"])
+def test_what_is_no_age(text: str) -> None:
+    with pytest.raises(FilterError, match="90d"):
+        age(text)

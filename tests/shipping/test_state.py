@@ -1,0 +1,116 @@
+"""The state: what older versions wrote is taken over, and who has it can be asked without disturbing anybody."""
+
+import os
+import sqlite3
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from siplogs.errors import StateError
+from siplogs.shipping.state import APPLICATION, VERSION, NoStateError, Place, Pulse, State, holder
+
+# The database as version 1 made it.
+FIRST = f"""
+CREATE TABLE logs (
+    family TEXT NOT NULL, identity TEXT NOT NULL, path TEXT NOT NULL, seen TEXT NOT NULL, size INTEGER NOT NULL,
+    done INTEGER NOT NULL, settled INTEGER NOT NULL, dated BLOB NOT NULL, products TEXT NOT NULL, tail TEXT NOT NULL,
+    whole INTEGER NOT NULL, lost INTEGER NOT NULL, acknowledged REAL NOT NULL, last_seen REAL NOT NULL,
+    PRIMARY KEY (family, identity)
+) WITHOUT ROWID;
+CREATE TABLE counts (name TEXT PRIMARY KEY, number INTEGER NOT NULL) WITHOUT ROWID;
+INSERT INTO logs VALUES ('/log/full', 'abc', '/log/full', '1:2:3:4.0', 100, 51, 50, x'', 'asterisk', 't', 0, 7, 5.0, 6.0);
+INSERT INTO counts VALUES ('created', 12);
+PRAGMA application_id = {APPLICATION};
+PRAGMA user_version = 1;
+"""
+PLACE = Place("/log/full", "abc", "/log/full", "1:2:3:4.0", 100, 51, 50, b"", "asterisk", "t", False, 7, 5.0, 6.0)
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    return tmp_path / "state.db"
+
+
+def version(path: Path) -> int:
+    database = sqlite3.connect(path)
+    (number,) = database.execute("PRAGMA user_version").fetchone()
+    database.close()
+    return int(number)
+
+
+def first(path: Path) -> None:
+    database = sqlite3.connect(path)
+    database.executescript(FIRST)
+    database.close()
+
+
+def test_a_database_of_the_first_version_is_taken_over(path: Path) -> None:
+    first(path)
+    for _ in range(2):
+        with State(path) as state:
+            assert state.places() == [PLACE]
+            assert state.counts() == {"created": 12}
+            assert state.pulse() is None
+    assert version(path) == VERSION
+    with State(path) as state:
+        state.beat(Pulse(process=3, error="x"))
+        state.beat(Pulse(process=4))
+        assert state.pulse() == Pulse(process=4)
+
+
+def test_who_only_looks_leaves_an_old_database_as_it_is(path: Path) -> None:
+    first(path)
+    before = path.read_bytes()
+    with State(path, readonly=True) as state:
+        assert state.places() == [PLACE]
+        assert state.pulse() is None
+    assert path.read_bytes() == before
+    assert [file.name for file in path.parent.iterdir()] == ["state.db"]
+
+
+def test_a_database_of_a_newer_version_is_refused(path: Path) -> None:
+    with State(path):
+        pass
+    database = sqlite3.connect(path)
+    database.execute(f"PRAGMA user_version = {VERSION + 1}")
+    database.close()
+    for readonly in (False, True):
+        with pytest.raises(StateError, match="upgrade siplogs here"):
+            State(path, readonly=readonly)
+
+
+def test_what_an_open_state_writes_is_seen_at_once_without_the_lock(path: Path) -> None:
+    with State(path, purpose="siplogs tail") as state:
+        state.save([PLACE], {"created": 1})
+        assert holder(path) == f"process {os.getpid()} (siplogs tail)"
+        with State(path, readonly=True) as other:
+            assert other.places() == [PLACE]
+            state.save([], {"created": 2})
+            assert other.counts() == {"created": 3}
+            assert other.pulse() is None
+            state.beat(Pulse(process=1))
+            assert other.pulse() == Pulse(process=1)
+    assert holder(path) == ""
+
+
+def test_there_is_no_state_and_nobody_has_it(path: Path) -> None:
+    assert holder(path) == ""
+    with pytest.raises(NoStateError, match="no state there yet"):
+        State(path, readonly=True)
+    assert list(path.parent.iterdir()) == []
+
+
+def test_asking_who_has_it_does_not_stop_who_wants_it(path: Path) -> None:
+    with State(path):
+        pass
+    ask = "import sys\nfrom pathlib import Path\nfrom siplogs.shipping.state import holder\nwhile True: holder(Path(sys.argv[1]))"
+    asking = subprocess.Popen([sys.executable, "-c", ask, str(path)])
+    try:
+        for _ in range(200):
+            with State(path):
+                pass
+    finally:
+        asking.kill()
+        asking.wait()

@@ -1,0 +1,188 @@
+"""What `siplogs status` tells: how far logs are behind, through rotation, and metrics that node_exporter takes."""
+
+import gzip
+import os
+import re
+import shutil
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from test_collect import Bench, log_text
+
+from siplogs.shipping.dead_letters import DeadLetters
+from siplogs.shipping.monitor import Monitor
+from siplogs.shipping.state import State
+from siplogs.shipping.status import LogStatus, Status, prometheus, survey
+
+_SERIES = re.compile(r'(siplogs_[a-z_]+(?:\{(?:[a-z]+="(?:[^"\\\n]|\\[\\"n])*",?)*\})?) (-?\d[\d.e+-]*)')
+
+
+@pytest.fixture
+def bench(tmp_path: Path) -> Bench:
+    return Bench(tmp_path)
+
+
+def look(bench: Bench, now: float = 2e9) -> Status:
+    with State(bench.state_path, readonly=True) as state:
+        return survey(state, DeadLetters(bench.folder / "dead.ndjson"), now)
+
+
+def logs(bench: Bench, now: float = 2e9) -> dict[str, LogStatus]:
+    return {Path(log.path).name: log for log in look(bench, now).logs}
+
+
+def samples(text: str) -> dict[str, float]:
+    """The series of a text of metrics, which must be of the format and each there once."""
+    found: dict[str, float] = {}
+    for line in text.removesuffix("\n").split("\n"):
+        if not re.fullmatch(r"# (HELP|TYPE) siplogs_[a-z_]+ .+", line):
+            match = _SERIES.fullmatch(line)
+            assert match is not None, line
+            assert match[1] not in found, line
+            found[match[1]] = float(match[2])
+    return found
+
+
+def test_a_log_that_was_read_is_not_behind_and_what_is_written_then_is(bench: Bench) -> None:
+    bench.append(log_text(0, 5))
+    bench.collect()
+    found = logs(bench)["full"]
+    assert (found.state, found.lag_bytes, found.lag_seconds) == ("read", 0, 0.0)
+    assert found.position == found.size == bench.live.stat().st_size
+    assert found.acknowledged > 1.7e9
+    more = log_text(5, 2)
+    bench.append(more)
+    with State(bench.state_path, readonly=True) as state:
+        (place,) = state.places()
+    found = logs(bench, place.last_seen + 30)["full"]
+    assert (found.state, found.lag_bytes) == ("behind", len(more))
+    assert found.lag_seconds == pytest.approx(30)
+    bench.collect()
+    assert logs(bench)["full"].state == "read"
+
+
+def test_what_stays_unsettled_after_a_crash_is_behind(bench: Bench) -> None:
+    bench.append(log_text(0, 9))
+    bench.collect(crash_after=1)
+    found = logs(bench)["full"]
+    assert found.state == "behind"
+    assert found.lag_bytes == bench.live.stat().st_size - found.position > 0
+    assert found.lag_seconds > 0
+
+
+def test_a_rotated_log_is_followed_and_its_follower_is_unread(bench: Bench) -> None:
+    bench.append(log_text(0, 5))
+    bench.collect()
+    old = bench.rotate("1")
+    tail = b"[Nov 21 02:00:09] NOTICE[1] main.c: one more\n"
+    with old.open("ab") as file:
+        file.write(tail)
+    fresh = log_text(50, 2)
+    bench.append(fresh)
+    found = logs(bench)
+    assert (found["full.1"].state, found["full.1"].lag_bytes) == ("behind", len(tail))
+    assert (found["full"].state, found["full"].position, found["full"].lag_bytes) == ("unread", 0, len(fresh))
+    bench.collect()
+    assert {log.state for log in logs(bench).values()} == {"read"}
+
+
+def test_copytruncate_starts_at_the_beginning(bench: Bench) -> None:
+    bench.append(log_text(0, 5))
+    bench.collect()
+    shutil.copy(bench.live, bench.folder / "full.1")
+    os.truncate(bench.live, 0)
+    fresh = log_text(50, 1)
+    bench.append(fresh)
+    found = logs(bench)["full"]
+    assert (found.position, found.lag_bytes) == (0, len(fresh))
+
+
+def test_an_archive_has_no_position_in_bytes_on_disk(bench: Bench) -> None:
+    (bench.folder / "full.1.gz").write_bytes(gzip.compress(log_text(0, 5)))
+    bench.collect(idle=0.0)
+    found = logs(bench)["full.1.gz"]
+    assert (found.state, found.lag_bytes) == ("read", 0)
+    (bench.folder / "full.1.gz").write_bytes(gzip.compress(log_text(0, 5)) + gzip.compress(log_text(5, 5)))
+    assert logs(bench)["full.1.gz"].lag_bytes is None
+    assert 'siplogs_log_lag_bytes{path="' not in prometheus(look(bench))
+
+
+def test_a_log_that_is_gone_is_told_and_is_no_metric(bench: Bench) -> None:
+    bench.append(log_text(0, 5))
+    bench.collect()
+    bench.live.unlink()
+    assert logs(bench)["full"].state == "gone"
+    assert "path=" not in prometheus(look(bench))
+
+
+def test_bytes_lost_and_counts_add_up(bench: Bench) -> None:
+    bench.append(log_text(0, 40))
+    bench.collect(crash_after=2)
+    bench.live.unlink()
+    (bench.folder / "full.9").write_bytes(log_text(90, 1))
+    bench.collect()
+    found = look(bench)
+    assert found.lost > 0
+    series = samples(prometheus(found))
+    assert series["siplogs_lost_bytes_total"] == found.lost
+    assert series['siplogs_events_total{result="created"}'] == found.created > 0
+    assert series["siplogs_dead_letters_waiting"] == 0
+    assert series["siplogs_working"] == 0
+
+
+@given(st.lists(st.text(min_size=1).filter(lambda text: "\0" not in text), unique=True, max_size=4), st.floats(0, 4e9))
+def test_any_path_gives_valid_metrics(paths: list[str], number: float) -> None:
+    found = [LogStatus(path, path, "behind", int(number), int(number), None, number, number) for path in paths]
+    series = samples(prometheus(Status("s", "", 1, 2, 3, 4, None, "d", None, found)))
+    assert sum(name.startswith("siplogs_log_lag_seconds") for name in series) == len(paths)
+
+
+class Clock:
+    def __init__(self) -> None:
+        self.now = 1_000_000.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+def test_the_monitor_tells_of_trouble_at_once_and_of_its_end(bench: Bench) -> None:
+    clock, metrics, said = Clock(), bench.folder / "siplogs.prom", list[str]()
+    letters = DeadLetters(bench.folder / "dead.ndjson")
+    with State(bench.state_path, purpose="siplogs tail") as state:
+        monitor = Monitor(state, letters, str(metrics), said.append, clock=clock)
+        clock.now += 10
+        monitor.settled(600)
+        monitor.paused("overloaded")
+        clock.now += 1
+        monitor.failed("gone")
+        found = survey(state, letters, clock.now)
+        assert found.failing
+        assert found.tail is not None
+        assert (found.tail.events, found.tail.pauses, found.tail.failures) == (600, 1, 1)
+        assert (found.tail.error, found.tail.failed) == ("gone", clock.now)
+        assert found.tail.rate == pytest.approx(600 / 11)
+        assert samples(metrics.read_text())["siplogs_tail_failures"] == 1
+        clock.now += 1
+        monitor.passed(clock.now)
+        found = survey(state, letters, clock.now)
+        assert not found.failing
+        assert found.tail is not None
+        assert (found.tail.failures, found.tail.error) == (0, "gone")
+        clock.now += 100
+        monitor.passed(clock.now)
+        assert samples(metrics.read_text())["siplogs_tail_events_per_second"] == 0
+        assert metrics.stat().st_mode & 0o777 == 0o644
+    assert look(bench).tail is None
+    assert said == []
+    assert sorted(file.name for file in bench.folder.iterdir()) == ["siplogs.prom", "state"]
+
+
+def test_a_file_of_metrics_that_cannot_be_written_is_a_warning(bench: Bench) -> None:
+    said: list[str] = []
+    with State(bench.state_path) as state:
+        monitor = Monitor(state, DeadLetters(bench.folder / "dead"), str(bench.folder / "no/where"), said.append)
+        monitor.passed(1.0)
+    assert [line for line in said if "tail.metrics_file" in line] == said
+    assert said
