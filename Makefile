@@ -1,5 +1,7 @@
 # make demo       scan a recorded log and see what failed, why, and what to change
 # make test       everything: style, types, tests, with a real Elasticsearch and real Asterisks
+# make test-live  what runs beside real servers, at full length (make test has it shorter)
+# make soak       twenty minutes of 2,000 events a second: memory of siplogs tail over time
 # make deb        the Debian package, into dist/
 # make benchmark  speed and memory beside public tools (make benchmark-tools), into docs/benchmarks.md
 # make golden     rewrite the reviewed documents and differences of the corpus; read the diff
@@ -9,7 +11,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 ES_VERSION ?= $(or $(SIPLOGS_TEST_ELASTICSEARCH_VERSION),9.4.3)
 
-.PHONY: demo test install lint types unit elasticsearch asterisk debian deb packages benchmark benchmark-tools golden docs clean
+.PHONY: demo test install lint types unit test-live soak elasticsearch asterisk debian deb packages benchmark benchmark-tools golden docs clean
 
 demo: $(VENV)/.installed
 	@$(BIN)/siplogs scan --format table --failures --timezone UTC --jobs 1 examples/demo-asterisk-full.xz | tail -n 60
@@ -41,6 +43,14 @@ unit:
 
 packages:
 	tools/install-test-packages
+
+test-live: $(VENV)/.installed-test packages elasticsearch asterisk
+	SIPLOGS_TEST_FULL=1 $(BIN)/pytest tests/live
+
+soak: $(VENV)/.installed elasticsearch
+	ES_VERSION=$(ES_VERSION) ES_PORT=9377 tools/elasticsearch/start-elasticsearch
+	$(BIN)/python -m benchmarks.shipping --elasticsearch http://127.0.0.1:9377 --soak 20; code=$$?; \
+	ES_VERSION=$(ES_VERSION) ES_PORT=9377 tools/elasticsearch/start-elasticsearch stop; exit $$code
 
 elasticsearch: packages
 	ES_VERSION=$(ES_VERSION) tools/elasticsearch/start-elasticsearch install

@@ -5,6 +5,7 @@ import fcntl
 import json
 import os
 import shutil
+import signal
 import socket
 import ssl
 import subprocess
@@ -23,6 +24,9 @@ from tests.live.asterisk import MAKE, ROOTS, Asterisk, Driver
 
 hypothesis.settings.register_profile("siplogs", deadline=None)  # no test asserts on the clock
 hypothesis.settings.load_profile("siplogs")
+
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # started in the background: commands under test would inherit it
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 REPOSITORY = Path(__file__).parents[1]
 START = REPOSITORY / "tools/elasticsearch/start-elasticsearch"

@@ -11,6 +11,7 @@ from siplogs.cli.pages import title
 from siplogs.cli.question import SIP, Context, Question, key_of
 from siplogs.cli.spotting import spotted
 from siplogs.enrich.documents import stack_of
+from siplogs.enrich.reasons import SPECIFIC
 from siplogs.errors import KnowledgeError, SourceError
 from siplogs.knowledge import STACK_NAMES, Entry, KnowledgeBase
 from siplogs.model import Event, Reason, WarningValue
@@ -62,9 +63,11 @@ def _best(knowledge: KnowledgeBase, asked: list[Question]) -> Question | None:
     return replace(chosen, others=others[:MOST_OTHERS])
 
 
-def _weight(knowledge: KnowledgeBase, asked: Question) -> tuple[bool, bool, int]:
+def _weight(knowledge: KnowledgeBase, asked: Question) -> tuple[bool, int, int]:
+    """Rank a failure before all else, then what a refusal says of itself before a code, a code before a state."""
     entry = knowledge.lookup(asked.entry, *asked.context)
-    return entry.failure, entry.kind == SIP, _SEVERITIES.index(entry.severity)
+    telling = 2 if f"{entry.kind}." in SPECIFIC else int(entry.kind == SIP)
+    return entry.failure, telling, _SEVERITIES.index(entry.severity)
 
 
 def _with(beginning: str, text: str) -> str:
@@ -88,15 +91,13 @@ def _of_event(knowledge: KnowledgeBase, event: Event) -> Iterator[Question]:
     ours = event.siplogs
     context = Context(_method(event), ours.response or "", _stack(event))
     rule = f"{ours.pack}/{ours.rule}"
-    first = None
+    kind, _, key = ours.reason.id.partition(".") if ours.reason is not None else ("", "", "")
+    if kind not in ("", SIP) and (entry := knowledge.find(kind, key)) is not None:
+        said = Question(key_of(entry), entry, Context(stack=context.stack))
+        yield replace(said, told=told(knowledge, said), rule=rule)
     if ours.code is not None:
-        first = Question(str(ours.code), knowledge.entry(ours.code), context)
-    elif ours.reason is not None:
-        kind, _, key = ours.reason.id.partition(".")
-        entry = knowledge.find(kind, key)
-        first = Question(key_of(entry), entry, Context(stack=context.stack)) if entry else None
-    if first is not None:
-        yield replace(first, told=told(knowledge, first), rule=rule)
+        coded = Question(str(ours.code), knowledge.entry(ours.code), context)
+        yield replace(coded, told=told(knowledge, coded), rule=rule)
     for entry in _beside(knowledge, [*(ours.cause or ()), *(ours.warning or ())]):
         asked = Question(key_of(entry), entry, Context(stack=context.stack))
         yield replace(asked, told=told(knowledge, asked), rule=rule)

@@ -6,6 +6,7 @@ from typing import Final
 
 from siplogs.cli.pages import title
 from siplogs.cli.question import SIP, Context, Question, key_of
+from siplogs.errors import KnowledgeError
 from siplogs.knowledge import Entry, KnowledgeBase
 
 LONGEST: Final = 65_536
@@ -27,21 +28,39 @@ _MARKS: Final = (
     (re.compile(r"\bcause(?:[ -]code)?\s*[:= ]\s*(\d{1,3})\b", re.IGNORECASE), ("q850",)),
     (re.compile(r"\b(PJ[A-Z]*_[A-Z0-9_]+)\b"), ("pjsip", "internal")),
     (re.compile(r"\b(1[27]\d{4})\b"), ("pjsip",)),
+    (re.compile(r"\bstate\W{1,4}(REGISTER)\b", re.IGNORECASE), ("gateway",)),
     (re.compile(r"\b(?:User-Agent|UserAgent)\s*[:=]\s*([^\r\n]{1,120})", re.IGNORECASE), ("scanner",)),
 )
 _METHODS: Final = "INVITE|REGISTER|OPTIONS|BYE|CANCEL|ACK|SUBSCRIBE|NOTIFY|REFER|MESSAGE|INFO|PRACK|UPDATE|PUBLISH"
 _CSEQ: Final = re.compile(r"\bCSeq\s*:\s*\d+\s+([A-Z]+)\b", re.IGNORECASE)
-_METHOD: Final = re.compile(rf"\b({_METHODS})\b")
-_BARE: Final = re.compile(r"(?<![\w.:/@+-])([1-6]\d\d)(?![\w:/@-]|\.\d)")
-_TALK: Final = re.compile(
-    rf"\b(?:SIP|code|status|error|response|respon\w+|repl\w+|answer\w*|got|return\w*|reject\w*|refus\w+|fail\w*"
-    rf"|código|respuesta|estado|rechaz\w+|fall\w+|{_METHODS})\b",
+# A word in brackets is the level of a log line, such as [INFO].
+_METHOD: Final = re.compile(rf"(?<!\[)\b({_METHODS})\b(?!\])")
+_REQUEST: Final = re.compile(
+    rf"(?:\A\s*(?:CSeq\s*:\s*\d+\s+)?|\bMethod:\s*)({_METHODS})(?=\s+[a-z]+:\S+\s+SIP/2\.0\b|[ \t\r]*$)", re.MULTILINE
+)
+_COUNT: Final = re.compile(
+    r"\b(?:CSeq|Content-Length|Max-Forwards|(?:Min-|Session-)?Expires|Min-SE|RSeq|RAck|Timestamp)\s*:\s*\d+",
     re.IGNORECASE,
 )
+_BARE: Final = re.compile(
+    r"(?<![\w.:/@+<>-])([1-6]\d\d)(?![\w:/@-]|\.\d|\s*(?:bytes?|m?s|msecs?|sec\w*|headers?|lines?|calls?)\b)",
+    re.IGNORECASE,
+)
+_TALK: Final = re.compile(
+    rf"\b(?:SIP|code|status|error|response|respon\w+|repl\w+|answer\w*|got|return\w*|reject\w*|refus\w+|fail\w*"
+    rf"|código|respuesta|estado|rechaz\w+|fall\w+)\b|(?<!\[)\b(?:{_METHODS})\b(?!\])",
+    re.IGNORECASE,
+)
+# app_dial counts what it dialled: all, and of these busy, congested and unavailable; the first that is there decides.
+_DIALLED: Final = re.compile(r"\bbusy/congested at this time \(\d+:(\d+)/(\d+)/(\d+)\)", re.IGNORECASE)
+_DIALLED_STATUS: Final = ("BUSY", "CONGESTION", "CHANUNAVAIL")
 
 
 def spotted(knowledge: KnowledgeBase, text: str) -> Iterator[Question]:
-    """Yield what stands in a text: by marks such as `SIP/2.0 486`, else known names, else a lone response code."""
+    """Yield what stands in a text: by marks such as `SIP/2.0 486`, else known names, else a lone response code.
+
+    Raises KnowledgeError when none of these is there and the text is a request or its method, which has no reason.
+    """
     text = text[:LONGEST]
     found = {entry.id: entry for entry in _marked(knowledge, text)}
     found = found or {entry.id: entry for entry in _names(knowledge, text)}
@@ -49,11 +68,21 @@ def spotted(knowledge: KnowledgeBase, text: str) -> Iterator[Question]:
         found = {scanner.id: scanner}
     for entry in found.values():
         yield _asked(knowledge, text, key_of(entry), entry)
-    if found or not _TALK.search(text):
-        return
-    for code in dict.fromkeys(_BARE.findall(text)):
-        if code in knowledge.codes():
-            yield _asked(knowledge, text, code, knowledge.entry(code))
+    codes = [] if found else _bare(knowledge, text)
+    for code in codes:
+        yield _asked(knowledge, text, code, knowledge.entry(code))
+    if not found and not codes and (request := _REQUEST.search(text)):
+        raise KnowledgeError(
+            f"that is a request, {request[1]}, which gives no code, cause or state; paste the response to it"
+        )
+
+
+def _bare(knowledge: KnowledgeBase, text: str) -> list[str]:
+    """Return the numbers that can only be response codes, where a text speaks of responses or requests at all."""
+    if not _TALK.search(text):
+        return []
+    known = knowledge.codes()
+    return [code for code in dict.fromkeys(_BARE.findall(_COUNT.sub("", text))) if code in known]
 
 
 def _asked(knowledge: KnowledgeBase, text: str, key: str, entry: Entry) -> Question:
@@ -73,6 +102,10 @@ def _marked(knowledge: KnowledgeBase, text: str) -> Iterator[Entry]:
             entries = (knowledge.find(kind, name) for kind in kinds if kind in known)
             if entry := next((entry for entry in entries if entry), None):
                 yield entry
+    for counts in _DIALLED.findall(text) if "dialstatus" in known else ():
+        status = next((name for name, count in zip(_DIALLED_STATUS, counts, strict=True) if int(count)), "")
+        if entry := knowledge.find("dialstatus", status):
+            yield entry
 
 
 def _scanner(knowledge: KnowledgeBase, text: str) -> Entry | None:
@@ -85,7 +118,7 @@ def _names(knowledge: KnowledgeBase, text: str) -> Iterator[Entry]:
     hits: list[tuple[int, int, Entry]] = []
     for kind in (SIP, *knowledge.kinds()):
         for entry in knowledge.entries(kind).values():
-            for name in (entry.code, entry.phrase, *entry.variants):
+            for name in {entry.code, entry.phrase, *entry.variants}.difference(_METHODS.split("|")):
                 place = _place(name, text, lower)
                 if place >= 0:
                     hits.append((place, place + len(name), entry))

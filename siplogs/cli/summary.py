@@ -98,16 +98,21 @@ def nothing_lines(tally: Tally, job: Job) -> Iterator[str]:
 
 
 def _switches(tally: Tally, packs: Sequence[Pack]) -> list[str]:
-    """Say how messages are switched on, first for the driver whose lines the log has most of, else the newest."""
+    """Say how messages are switched on: for the drivers that the log has lines of, else for all, the newest first."""
     seen: Counter[bytes] = Counter()
     for rule in (rule for pack in packs for rule in pack.rules):
         seen[rule.constants.get("provider", b"")] += tally.accounting.rules[rule.key]
     able = [pack for pack in packs if pack.data.off and any(rule.is_message for rule in pack.rules)]
 
-    def likelihood(pack: Pack) -> tuple[int, int]:
-        return seen[pack.data.provider.encode()], max(map(int, re.findall(r"\d+", pack.data.versions)), default=0)
+    def lines(pack: Pack) -> int:
+        providers = {pack.data.provider.encode(), *(rule.constants.get("provider", b"") for rule in pack.rules)}
+        return sum(seen[provider] for provider in providers - {b""})
 
-    return [pack.data.off for pack in sorted(able, key=likelihood, reverse=True)]
+    def likelihood(pack: Pack) -> tuple[int, int]:
+        return lines(pack), max(map(int, re.findall(r"\d+", pack.data.versions)), default=0)
+
+    meant = [pack for pack in able if lines(pack)] or able
+    return [pack.data.off for pack in sorted(meant, key=likelihood, reverse=True)]
 
 
 def unknown_lines(tally: Tally) -> Iterator[str]:

@@ -14,6 +14,7 @@ from siplogs.sip import Memo
 _REFUSALS: Final = frozenset((401, 403, 407))
 _CAUSES: Final = 4096
 _JUDGED: Final = 4096
+SPECIFIC: Final = ("refusal.", "transport.", "pjsip.", "internal.")
 
 
 class Knowledge(Protocol):
@@ -78,10 +79,16 @@ class Reasons:
         )
 
     def of_line(self, code: Explanation | None, record: Record, stack: str, *, failed: bool) -> Explanation | None:
-        """Explain a line by its code, or as its rule says where there is none or one that explains no failure."""
-        if code is not None and (code.failure or not failed):
+        """Explain a line as its rule says or by its code, whichever is the more specific.
+
+        What the PBX prints as the reason of a refusal says more than the code beside it; a state says less.
+        """
+        if code is not None and not failed:
             return code
-        return self._topic(record, stack) or code
+        topic = self._topic(record, stack)
+        if topic is None or (code is not None and code.failure and not topic.id.startswith(SPECIFIC)):
+            return code
+        return topic
 
     def _topic(self, record: Record, stack: str) -> Explanation | None:
         for kind, name in self._topics.get((record.pack, record.rule), ()):

@@ -19,7 +19,7 @@ from siplogs.errors import SourceError
 from siplogs.filters import Filter
 from siplogs.outputs.elasticsearch import Document, document
 from siplogs.pipeline import Part, Reading
-from siplogs.shipping.followed import Followed, Input, Key, Log, is_passing
+from siplogs.shipping.followed import Followed, Input, Key, Log, is_passing, time_of_change
 from siplogs.shipping.state import Place, State
 from siplogs.sources import Source
 from siplogs.sources.source import BLOCK, shown
@@ -180,7 +180,7 @@ class Collector:
             return
         watched = self._reading[key] = _Watched.of_source(source, key[1])
         products = tuple(filter(None, place.products.split(",")))
-        since = _modified(place.seen)
+        since = time_of_change(place.seen)
         part = Part(watched, products, start, live=log.live, dated=place.dated, done=place.done, since=since)
         reading = Reading(part, log.options)
         yield from self._events(key, reading, source)
@@ -291,12 +291,6 @@ class _Watched(Source):
 def _file(seen: str) -> str:
     """Return what a place says of a file that was not read to its end: device and inode alone."""
     return ":".join(seen.split(":")[:2]) + "::"
-
-
-def _modified(seen: str) -> float | None:
-    """Return when a file was changed last that was read to its end."""
-    time_of_change = seen.rpartition(":")[2]
-    return float(time_of_change) if time_of_change[:1].isdigit() else None
 
 
 def _continues(source: Source, place: Place) -> bool:

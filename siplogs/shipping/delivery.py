@@ -1,12 +1,12 @@
 """Delivery of ready-made documents: in bulk, each judged by itself, none lost and none doubled.
 
-Every document is sent as `create` under its own `_id`, so that sending it again changes nothing. While a batch is sent
-the next one is read, and no more: memory stays bounded by two batches however long Elasticsearch takes.
+Every document is sent as `create` under its own `_id`, so that sending it again changes nothing. While batches are sent
+the next one is read, and no more: memory stays bounded by three batches however long Elasticsearch takes.
 """
 
 import random
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from typing import Any, Final
+from typing import Any, Final, Self
 
 import msgspec
 from msgspec import Struct
@@ -24,6 +24,7 @@ _FATAL: Final = {
 _LONGEST_PAUSE: Final = 60.0
 _LONGEST_WISH: Final = 600.0
 _REFUSED_AS_A_WHOLE: Final = {400, 413}
+_AT_ONCE: Final = 2
 
 
 class DeliveryReport(Struct):
@@ -33,6 +34,11 @@ class DeliveryReport(Struct):
     present: int = 0
     dead: int = 0
     pauses: int = 0
+
+    def add(self, other: "DeliveryReport") -> None:
+        """Add what became of other documents."""
+        for name in self.__struct_fields__:
+            setattr(self, name, getattr(self, name) + getattr(other, name))
 
     def __str__(self) -> str:
         return f"{self.created} created, {self.present} already there, {self.dead} dead letters"
@@ -62,8 +68,8 @@ def deliver(
 
     `settled` is called with each batch once every document of it is in Elasticsearch or safely among the dead letters:
     the moment at which a checkpoint may move. `troubled` is told at each pause why it has to be made, `meanwhile` is
-    called every second or so of waiting; `report`, if given, counts as documents are judged. All are called from the
-    caller's thread but `sleep`, which stands in for the pauses.
+    called every second or so of waiting; `report`, if given, counts what is settled. All are called from the caller's
+    thread but `sleep`, which stands in for the pauses.
 
     Raises DeliveryError when the server stays away or refuses everything; what was not settled then has to be sent
     again, which is harmless. Whatever else is raised meanwhile, say by a signal, gives up the batch that is under way.
@@ -71,66 +77,71 @@ def deliver(
     control = Control()
     sleep = control.wait if sleep is None else sleep
     report = DeliveryReport() if report is None else report
-    delivery = _Delivery(server, dead_letters, limits, control, sleep, report)
-    with Alongside(delivery.send, control, done=settled, told=troubled, meanwhile=meanwhile) as sending:
+
+    def send(batch: Sequence[Document]) -> _Shipment:
+        return _Shipment(server, limits, control, sleep, report).send(batch)
+
+    def done(batch: Sequence[Document], shipment: _Shipment) -> None:
+        if shipment.refused:
+            dead_letters.keep(shipment.refused)
+        report.add(shipment.report)
+        if settled:
+            settled(batch)
+
+    with Alongside(send, control, width=_AT_ONCE, done=done, told=troubled, meanwhile=meanwhile) as sending:
         for batch in _batches(documents, limits):
             sending.hand_over(batch)
         sending.wait()
-    return delivery.report
+    return report
 
 
 def resend(server: Server, dead_letters: DeadLetters, limits: Limits = Limits()) -> DeliveryReport:  # noqa: B008
     """Send the dead letters once more; those refused again are kept again. Raises DeliveryError."""
     total = DeliveryReport()
     for documents in dead_letters.batches():
-        report = deliver(documents, server, dead_letters, limits)
-        for name in DeliveryReport.__struct_fields__:
-            setattr(total, name, getattr(total, name) + getattr(report, name))
+        total.add(deliver(documents, server, dead_letters, limits))
     return total
 
 
-class _Delivery:
+class _Shipment:
+    """What sending one batch takes, and what became of it: `refused` is to be kept once all of it is judged."""
+
     def __init__(
-        self,
-        server: Server,
-        dead_letters: DeadLetters,
-        limits: Limits,
-        control: Control,
-        sleep: Callable[[float], None],
-        report: DeliveryReport,
+        self, server: Server, limits: Limits, control: Control, sleep: Callable[[float], None], before: DeliveryReport
     ) -> None:
-        self.report = report
+        self.report = DeliveryReport()
+        self.refused: list[tuple[Document, Refusal]] = []
         self._server = server
-        self._dead_letters = dead_letters
         self._limits = limits
         self._control = control
         self._sleep = sleep
+        self._before = before
 
-    def send(self, batch: Sequence[Document]) -> None:
-        """Send until every document of the batch is settled."""
+    def send(self, batch: Sequence[Document]) -> Self:
+        """Send until every document of the batch is judged."""
         waiting: Sequence[Document] = batch
         fruitless = 0
         while waiting:
             try:
                 answer = self._server.bulk(_body(waiting))
             except UnreachableError as error:
-                left, wish, trouble = waiting, None, DeliveryError(str(error))
+                left, wish, trouble = waiting, None, str(error)
             else:
-                self._control.check()
-                left, wish = self._judge(waiting, answer), answer.retry_after
-                trouble = DeliveryError(_trouble(answer))
+                left, wish, trouble = self._judge(waiting, answer), answer.retry_after, _trouble(answer)
+            self._control.check()
             fruitless = fruitless + 1 if len(left) == len(waiting) else 1
             waiting = left
             if waiting:
                 self._pause(fruitless, wish, trouble)
+        return self
 
-    def _pause(self, fruitless: int, wish: float | None, trouble: DeliveryError) -> None:
+    def _pause(self, fruitless: int, wish: float | None, trouble: str) -> None:
         if fruitless > self._limits.pauses:
-            raise DeliveryError(f"{trouble}; gave up after {self.report}; nothing is lost, run again") from trouble
+            raise DeliveryError(f"{trouble}; gave up after {self._before}; nothing is lost, run again")
         longest = min(_LONGEST_PAUSE, 2.0 ** (fruitless - 1))
         pause = random.uniform(longest / 2, longest)  # noqa: S311
         self.report.pauses += 1
-        self._control.tell(str(trouble))
+        self._control.tell(trouble)
         self._sleep(max(pause, min(wish or 0.0, _LONGEST_WISH)))
 
     def _judge(self, sent: Sequence[Document], answer: Answer) -> Sequence[Document]:
@@ -142,7 +153,7 @@ class _Delivery:
         if answer.status not in _REFUSED_AS_A_WHOLE:
             raise self._server.refusal(answer, "sending documents")
         if len(sent) == 1:
-            self._bury([(sent[0], Refusal(answer.status, "refused_alone", reason(answer.body)))])
+            self._refuse(sent[0], Refusal(answer.status, "refused_alone", reason(answer.body)))
             return []
         middle = len(sent) // 2
         self.send(sent[:middle])
@@ -154,7 +165,6 @@ class _Delivery:
         if items is None:
             return sent
         again: list[Document] = []
-        refused: list[tuple[Document, Refusal]] = []
         for document, item in zip(sent, items, strict=True):
             status = item["status"]
             if status < 300:
@@ -165,17 +175,14 @@ class _Delivery:
                 again.append(document)
             else:
                 error = item.get("error", {})
-                refused.append((document, Refusal(status, error.get("type", ""), reason({"error": error}))))
-        self._bury(refused)
+                self._refuse(document, Refusal(status, error.get("type", ""), reason({"error": error})))
         return again
 
-    def _bury(self, refused: list[tuple[Document, Refusal]]) -> None:
-        for _, refusal in refused:
-            if refusal.type in _FATAL:
-                raise DeliveryError(f"{_FATAL[refusal.type]} ({refusal.reason}); gave up after {self.report}")
-        if refused:
-            self._dead_letters.keep(refused)
-            self.report.dead += len(refused)
+    def _refuse(self, document: Document, refusal: Refusal) -> None:
+        if refusal.type in _FATAL:
+            raise DeliveryError(f"{_FATAL[refusal.type]} ({refusal.reason}); gave up after {self._before}")
+        self.refused.append((document, refusal))
+        self.report.dead += 1
 
 
 def _items(body: Any, number: int) -> list[dict[str, Any]] | None:

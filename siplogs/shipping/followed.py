@@ -9,7 +9,7 @@ file server differ, and the host's may be set.
 import glob
 import os
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from fnmatch import fnmatch
 from pathlib import Path
@@ -55,7 +55,7 @@ class Log(NamedTuple):
 class Followed:
     """The logs of some inputs; `look` finds them, `changed` says cheaply whether that would bring anything new.
 
-    `families` are those that the last look found anything of.
+    `families` are those that the last search found anything of, and how they are read.
     """
 
     def __init__(
@@ -68,7 +68,7 @@ class Followed:
         clock: Callable[[], float],
         steady: Callable[[], float] = time.monotonic,
     ) -> None:
-        self.families: set[str] = set()
+        self.families: dict[str, ReadOptions] = {}
         self._inputs = inputs
         self._idle = idle
         self._warn = warn
@@ -157,25 +157,22 @@ class Followed:
         return logs
 
     def _searched(self, places: Mapping[Key, Place]) -> list[Log]:
-        self.families = set()
-        self._around = {}
-        found: dict[Key, Log] = {}
-        last = _last_looks(places.values())
+        self.families, self._around = {}, {}
+        found: dict[Key, tuple[Source, ReadOptions]] = {}
+        last = _last_changes(places.values())
         for one in self._inputs:
             for family, source, asked in self._sources(one):
-                self.families.add(family)
+                self.families.setdefault(family, one.options)
                 key = self._key(family, source)
                 if key is None:
                     self._around[source.path] = _look_of(source)
                     continue
                 if not (asked or key in places or (source.modified or 0.0) >= last.get(family, 1e18)):
                     continue
-                log = self._log(key, source, one.options, places)
-                if key not in found or _better(log.source, found[key].source):
-                    found[key] = log
-        for log in list(self._moved(places, found)):
-            found[log.key] = log
-        return list(found.values())
+                if key not in found or _better(source, found[key][0]):
+                    found[key] = source, one.options
+        found |= {key: (source, self._options_of(key)) for key, source in self._moved(places, found.keys())}
+        return [self._log(key, source, options, places) for key, (source, options) in found.items()]
 
     def _sources(self, one: Input) -> Iterator[tuple[str, Source, bool]]:
         """Yield family, log, and whether it was asked for: beside one that was, its rotations are found as well."""
@@ -243,23 +240,22 @@ class Followed:
             else:
                 os.close(descriptor)
 
-    def _moved(self, places: Mapping[Key, Place], found: Mapping[Key, Log]) -> Iterator[Log]:
+    def _moved(self, places: Mapping[Key, Place], found: Collection[Key]) -> Iterator[tuple[Key, Source]]:
         """Find logs that left their paths: by the descriptor that is held, or by inode in their folder."""
         folders: dict[str, dict[int, str]] = {}
         for key, place in places.items():
             if key in found:
                 continue
             source = self._held_source(key, place)
-            if source is None and key[0] in self.families:
+            if source is None and self.covers(place):
                 source = _found_by_inode(place, folders)
             if source is not None:
-                yield self._log(key, source, self._options_of(key), places)
+                yield key, source
 
     def _options_of(self, key: Key) -> ReadOptions:
         if key in self._logs:
             return self._logs[key].options
-        same = (log.options for log in self._logs.values() if log.key[0] == key[0])
-        return next(same, self._inputs[0].options)
+        return self.families.get(key[0], self._inputs[0].options)
 
     def _held_source(self, key: Key, place: Place) -> Source | None:
         descriptor = self._held.get(key)
@@ -315,11 +311,19 @@ def _better(one: Source, other: Source) -> bool:
     return one.inode != other.inode and (one.seekable, one.size or 0) >= (other.seekable, other.size or 0)
 
 
-def _last_looks(places: Iterable[Place]) -> dict[str, float]:
+def _last_changes(places: Iterable[Place]) -> dict[str, float]:
+    """Return when each family was changed last, as far as it was read, by the clock of its file server."""
     last: dict[str, float] = {}
     for place in places:
-        last[place.family] = max(place.last_seen, last.get(place.family, 0.0))
+        changed = time_of_change(place.seen) or place.last_seen
+        last[place.family] = max(changed, last.get(place.family, 0.0))
     return last
+
+
+def time_of_change(seen: str) -> float | None:
+    """Return when a file was changed last that was read to its end."""
+    text = seen.rpartition(":")[2]
+    return float(text) if text[:1].isdigit() else None
 
 
 def _rotations(paths: Sequence[str]) -> list[str]:

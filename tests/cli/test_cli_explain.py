@@ -20,11 +20,11 @@ ENVIRONMENT = {"LC_ALL": "C", "SIPLOGS_PATTERNS": "/nonexistent"}
 LINES = {
     '[Nov 21 02:35:34] VERBOSE[31724][C-00000001] chan_sip.c:     -- Got SIP response 486 "Busy Here" back from '
     "192.0.2.1:5060": (
-        "Recognised: 486, received by the PBX, chan_sip (rule asterisk-notices/response-back)",
+        "Recognised: 486 to INVITE, received by the PBX, chan_sip (rule asterisk-notices/response-back)",
         "486 Busy Here",
     ),
     '-- Got SIP response 486 "Busy Here" back from 192.0.2.1:5060': (
-        "Recognised: 486, received by the PBX, chan_sip (rule asterisk-notices/response-back)",
+        "Recognised: 486 to INVITE, received by the PBX, chan_sip (rule asterisk-notices/response-back)",
         "486 Busy Here",
     ),
     "2026-11-21 02:12:41.123456 [NOTICE] sofia.c:1234 Hangup sofia/internal/1001@192.0.2.1 [CS_EXECUTE] [USER_BUSY]": (
@@ -43,6 +43,19 @@ LINES = {
         "488 Not Acceptable Here",
     ),
     "carrier said 603 to INVITE": ("Recognised: 603 to INVITE", "603 Decline"),
+    "REGISTER -> 403": ("Recognised: 403 to REGISTER", "403 Forbidden"),
+    "== Everyone is busy/congested at this time (2:1/0/1)": ("Recognised: DIALSTATUS: BUSY", "BUSY"),
+    "== Everyone is busy/congested at this time (2:0/1/1)": ("Recognised: DIALSTATUS: CONGESTION", "CONGESTION"),
+    "== Everyone is busy/congested at this time (1:0/0/1)": ("Recognised: DIALSTATUS: CHANUNAVAIL", "CHANUNAVAIL"),
+    "the gateway is in state REGISTER": ("Recognised: gateway state: REGISTER", "REGISTER"),
+    "[Nov 21 03:27:46] WARNING[24824] res_pjsip_outbound_registration.c: Temporal response '401' received from "
+    "'sip:203.0.113.20' on registration attempt to 'sip:1001@203.0.113.20', retrying in '40'": (
+        "Recognised: refusal: Credentials not accepted by the server, PJSIP "
+        "(rule asterisk-notices/registration-temporary-login)",
+        "Credentials not accepted by the server",
+    ),
+    "2026-11-21 01:59:06.584981 [DEBUG] sofia.c:7493 Channel sofia/internal/1011@192.0.2.1 entering state "
+    "[terminated][486]": ("Recognised: 486 to INVITE, FreeSWITCH (rule freeswitch-log/state)", "486 Busy Here"),
     "the trunk is UNREACHABLE since noon": ("Recognised: contact state: UNREACHABLE", "UNREACHABLE"),
     "sip_errno: PJSIP_EMISSINGHDR": ("Recognised: pjproject error: PJSIP_EMISSINGHDR", "PJSIP_EMISSINGHDR"),
     "HANGUPCAUSE=17 after Dial": ("Recognised: Q.850 cause: 17 User busy", "17 User busy"),
@@ -100,6 +113,21 @@ def test_a_bare_message_tells_code_method_and_cause() -> None:
         page = run("-", data=text)
         assert told(page).endswith("Recognised: 486 to INVITE")
         assert "siplogs explain q850:17" in page.partition("Also in this text")[2]
+
+
+def test_a_line_keeps_direction_and_stack_when_the_shell_took_its_quotes() -> None:
+    page = run(*"-- -- Got SIP response 486 Busy Here back from 192.0.2.1:5060".split())
+    assert (
+        told(page) == "Recognised: 486 to INVITE, received by the PBX, chan_sip (rule asterisk-notices/response-back)"
+    )
+    other = run('    -- Incoming call: Got SIP response 500 "Server Internal Error" back from 192.0.2.1')
+    assert "500, received by the PBX, chan_sip (rule asterisk-notices/response-back-other)" in told(other)
+
+
+def test_a_response_outside_of_calls_is_not_taken_for_one_to_an_invite() -> None:
+    line = '[Nov 21 02:22:30] VERBOSE[27404]{} chan_sip.c:     -- Got SIP response 503 "Full" back from 192.0.2.1:5060'
+    assert "503, received by the PBX, chan_sip" in told(run(line.format("")))
+    assert "503 to INVITE, received by the PBX, chan_sip" in told(run(line.format("[C-0000000a]")))
 
 
 def test_options_outweigh_what_a_line_tells() -> None:
@@ -206,6 +234,40 @@ def test_a_request_tells_no_reason() -> None:
     request = "OPTIONS sip:192.0.2.1 SIP/2.0\r\nCSeq: 1 OPTIONS\r\nContent-Length: 0\r\n\r\n"
     result = invoked("-", data=LOGGED.replace("response", "request").format(len(request)) + request)
     assert "that is a request, OPTIONS (rule asterisk-pjsip/received)" in str(result.exception)
+
+
+@pytest.mark.parametrize(
+    ("text", "method"),
+    [
+        ("REGISTER sip:192.0.2.1 SIP/2.0", "REGISTER"),
+        ("INVITE sip:486@192.0.2.1;user=phone SIP/2.0", "INVITE"),
+        ("CSeq: 2 REGISTER", "REGISTER"),
+        ("CSeq: 486 INVITE", "INVITE"),
+        ("REGISTER sip:192.0.2.1 SIP/2.0\r\nCSeq: 404 REGISTER\r\nExpires: 300\r\nMax-Forwards: 483\r\n", "REGISTER"),
+        ("Method: REGISTER", "REGISTER"),
+        ("Really destroying SIP dialog 'x@192.0.2.1' Method: REGISTER", "REGISTER"),
+        ("INVITE", "INVITE"),
+    ],
+)
+def test_a_bare_request_or_its_method_tells_no_reason(text: str, method: str) -> None:
+    result = invoked("-", data=text)
+    assert isinstance(result.exception, SiplogsError)
+    assert f"that is a request, {method}, which gives no code, cause or state" in str(result.exception)
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "<--- Transmitting SIP response (503 bytes) to UDP:192.0.2.1:5060 --->",
+        "<--- Received SIP request (486 bytes) from UDP:192.0.2.1:5060 --->",
+        "Peer '1001' got a reply in 486ms, then 503 ms",
+        "--- SIP response with 404 headers, 480 lines ---",
+        "[INFO] mod_dialplan_xml.c:637 Processing 1001 <404>->486 in context default",
+        "[INFO] core.c: 486 sessions",
+    ],
+)
+def test_numbers_of_other_things_are_no_codes(line: str) -> None:
+    assert "nothing known of" in str(invoked("-", data=line).exception)
 
 
 def test_nothing_asked_and_nothing_found() -> None:

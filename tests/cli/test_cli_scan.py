@@ -326,11 +326,10 @@ def test_messages_in_a_shape_that_no_pack_knows_are_not_taken_for_switched_off_l
 
 
 @pytest.mark.parametrize("driver", ["asterisk16-chan_sip-nosipdebug", "asterisk22-pjsip-nosipdebug"])
-def test_the_switch_of_the_driver_that_wrote_the_log_comes_first(driver: str) -> None:
+def test_only_the_switch_of_the_driver_that_wrote_the_log_is_told(driver: str) -> None:
     said = siplogs("scan", log(f"asterisk/{driver}")).stderr.decode()
     switches = re.findall(r"asterisk -rx '([^']*)'", said)
-    expected = ["sip set debug on", "pjsip set logger on"]
-    assert switches == (expected if "chan_sip" in driver else expected[::-1])
+    assert switches == ["sip set debug on" if "chan_sip" in driver else "pjsip set logger on"]
 
 
 @pytest.mark.parametrize("option", ["--call-id", "--code", "--method", "--user", "--from", "--since", "--match"])

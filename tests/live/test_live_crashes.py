@@ -23,18 +23,26 @@ KILLS = 200
 
 
 def stored(node: Any) -> list[str]:
-    """Every `_id`, by scrolling: there are more than one search gives."""
-    query = {"size": 10_000, "_source": False, "sort": ["_doc"]}
+    """Every `_id`; none while an index, or the whole server, is not there yet."""
     try:
-        node.call("POST", "/siplogs-events-*/_refresh")
-        page = node.call("POST", "/siplogs-events-*/_search?scroll=1m", query)
-    except OSError:  # an index, or the whole server, that is not there yet
+        return [hit["_id"] for hit in hits(node, source=False)]
+    except OSError:
         return []
-    found: list[str] = []
+
+
+def sources(node: Any) -> Iterator[Any]:
+    """Every document."""
+    return (hit["_source"] for hit in hits(node, source=True))
+
+
+def hits(node: Any, *, source: bool) -> Iterator[Any]:
+    """What there is, by scrolling: it is more than one search gives."""
+    node.call("POST", "/siplogs-events-*/_refresh")
+    query = {"size": 2_000 if source else 10_000, "_source": source, "sort": ["_doc"]}
+    page = node.call("POST", "/siplogs-events-*/_search?scroll=1m", query)
     while page["hits"]["hits"]:
-        found += [hit["_id"] for hit in page["hits"]["hits"]]
+        yield from page["hits"]["hits"]
         page = node.call("POST", "/_search/scroll", {"scroll": "1m", "scroll_id": page["_scroll_id"]})
-    return found
 
 
 @pytest.fixture

@@ -4,6 +4,8 @@ import fcntl
 import json
 import multiprocessing
 import os
+import resource
+import signal
 import stat
 from pathlib import Path
 
@@ -107,6 +109,23 @@ def test_a_folder_that_cannot_be_written_is_named(tmp_path: Path) -> None:
     blocked.touch()
     with pytest.raises(DeliveryError, match=r"cannot keep 1 refused documents in .*delivery\.dead_letters"):
         DeadLetters(blocked / "dead.ndjson").keep([(document("a"), WHY)])
+
+
+def test_a_dead_letter_for_which_there_is_no_room_leaves_nothing_behind(letters: DeadLetters) -> None:
+    letters.keep([(document("first"), WHY)])
+    size = letters.path.stat().st_size
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    handler = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size + 20, before[1]))
+    try:
+        with pytest.raises(DeliveryError, match="make room"):
+            letters.keep([(document("second"), WHY)])
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+        signal.signal(signal.SIGXFSZ, handler)
+    assert letters.path.stat().st_size == size
+    letters.keep([(document("third"), WHY)])
+    assert [one.id for one in kept(letters)] == ["first", "third"]
 
 
 def test_two_processes_do_not_send_at_once(letters: DeadLetters) -> None:

@@ -664,3 +664,39 @@ def test_a_set_of_which_nothing_is_left_is_said_so(start: Any, tmp_path: Path) -
     daemon.again()
     daemon.passes()
     assert [text for text in daemon.warnings if "deleted or overwritten before they were read" in text]
+
+
+def test_a_log_moved_away_while_no_other_took_its_name_is_not_called_lost(start: Any, tmp_path: Path) -> None:
+    daemon = start(str(tmp_path / "full"))
+    daemon.append(log_text(0, 3))
+    daemon.passes()
+    daemon.append(log_text(3, 3))
+    daemon.collector.note()
+    daemon.live.rename(tmp_path / "yesterday")
+    daemon.again()
+    assert daemon.passes() == 3
+    assert not [text for text in daemon.warnings if "deleted" in text]
+
+
+def test_a_rotation_between_two_looks_counts_by_the_clock_of_the_files(start: Any, tmp_path: Path) -> None:
+    daemon = start(str(tmp_path / "full"))
+    daemon.append(log_text(0, 2))
+    os.utime(daemon.live, (1e9, 1e9))
+    daemon.passes()
+    (tmp_path / "full.1").write_bytes(log_text(50, 2))
+    os.utime(tmp_path / "full.1", (1e9 + 5, 1e9 + 5))
+    (tmp_path / "full.9").write_bytes(log_text(90, 2))
+    os.utime(tmp_path / "full.9", (1e9 - 5, 1e9 - 5))
+    daemon.append(log_text(2, 1))
+    assert daemon.passes() == 3
+    assert sorted(daemon.ids) == sorted(ids(daemon.live, tmp_path / "full.1"))
+
+
+def test_a_first_run_that_was_cut_short_leaves_old_rotations_alone_as_well(start: Any, tmp_path: Path) -> None:
+    (tmp_path / "full.7").write_bytes(log_text(900, 2))
+    os.utime(tmp_path / "full.7", (1e9, 1e9))
+    daemon = start(str(tmp_path / "full"))
+    daemon.append(log_text(0, 3))
+    next(daemon.collector.documents())
+    daemon.again()
+    assert daemon.passes() == 3
