@@ -66,7 +66,8 @@ class Bench:
         return time.perf_counter() - begun
 
     def wipe(self) -> None:
-        self.client.indices.delete(index="siplogs-events-*")
+        for index in self.client.indices.get(index="siplogs-events-*"):
+            self.client.indices.delete(index=index)
         shutil.rmtree(self.folder / "state", ignore_errors=True)
 
     def count(self) -> int:
@@ -161,7 +162,10 @@ def soak(bench: Bench, minutes: float, rate: int) -> dict[str, float]:
             while time.monotonic() < end:
                 time.sleep(min(30.0, max(minutes * 6, 1)))
                 resident.append(_status(process.pid, "VmRSS"))
-                print(f"{len(resident):4} {resident[-1]:6.1f} MB, {written[0]} written, {bench.count()} searchable")
+                print(
+                    f"{len(resident):4} {resident[-1]:6.1f} MB, {written[0]} written, {bench.count()} searchable",
+                    flush=True,
+                )
         while bench.count() < written[0]:
             time.sleep(0.5)
         quarter = max(len(resident) // 4, 1)

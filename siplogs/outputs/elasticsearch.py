@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 EVENTS: Final = "siplogs-events"
 OLDEST: Final = (8, 11)
 _TIMEOUT: Final = 60.0
+_LEFT_ALONE: Final = 10 * _TIMEOUT  # seconds after which a node that keeps hanging may cost a request's time again
 _BULK_ANSWER: Final = {"filter_path": "error,errors,items.*.status,items.*.error.type,items.*.error.reason"}
 
 _DECORATION: Final = re.compile(
@@ -190,6 +191,8 @@ def _client(settings: ElasticsearchSettings) -> "Elasticsearch":
         request_timeout=_TIMEOUT,
         max_retries=len(settings.url) - 1,
         retry_on_status=(),
+        retry_on_timeout=True,
+        max_dead_node_backoff=_LEFT_ALONE,
         serializers={"application/vnd.elasticsearch+x-ndjson": ReadyMade()},
         **options,
     )

@@ -207,8 +207,10 @@ class Collector:
             self._warn(str(trouble))
 
     def _events(self, key: Key, reading: Reading, source: Source) -> Iterator[Document]:
-        wanted = self._settings.wanted
+        wanted, place = self._settings.wanted, self.places[key]
         for event in reading:
+            if not place.products:
+                place.products = ",".join(reading.products)
             if wanted is None or wanted.accepts(event):
                 self._read += 1
                 offset = event.event.sequence or 0

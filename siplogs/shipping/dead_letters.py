@@ -55,7 +55,10 @@ class DeadLetters:
         try:
             self.path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
             with _locked(self.path) as file:
+                is_new = not os.fstat(file).st_size
                 _append(file, text)
+            if is_new:
+                _save_name(self.path.parent)
         except OSError as error:
             raise DeliveryError(
                 f"cannot keep {len(refused)} refused documents in {self.path} ({error.strerror}): make room or set"
@@ -157,6 +160,15 @@ def _locked(path: Path) -> Iterator[int]:
                 return
         finally:
             os.close(file)
+
+
+def _save_name(folder: Path) -> None:
+    """Let the name of a new file survive a power cut, as its content does."""
+    descriptor = os.open(folder, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
 
 
 def _append(file: int, text: bytes) -> None:

@@ -16,6 +16,7 @@ from msgspec.structs import replace
 
 from siplogs.errors import SiplogsError, StateError
 from siplogs.outputs.elasticsearch import Document, Server, UnreachableError
+from siplogs.shipping.alongside import Alongside, Control
 from siplogs.shipping.collect import Collector
 from siplogs.shipping.dead_letters import DeadLetters
 from siplogs.shipping.delivery import DeliveryReport, Limits, deliver
@@ -168,7 +169,14 @@ class Tail:
     def connect(self) -> None:
         """Reach the server. Raises UnreachableError, or DeliveryError when it refuses."""
         if self._server is None:
-            self._server = self._connect()
+
+            def done(_: object, server: Server) -> None:
+                self._server = server
+
+            work = Alongside(_called, Control(), width=1, done=done, told=None, meanwhile=self._supervisor.alive)
+            with work as connecting:
+                connecting.hand_over(self._connect)
+                connecting.wait()
 
     def run(self) -> None:
         """Follow, through outages of whatever it takes. Raises DeliveryError when the server refuses from the start."""
@@ -247,3 +255,7 @@ class Tail:
         while (left := end - time.monotonic()) > 0:
             self._supervisor.alive()
             time.sleep(min(left, 1.0))
+
+
+def _called(connect: Callable[[], Server]) -> Server:
+    return connect()

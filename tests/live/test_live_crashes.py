@@ -2,9 +2,11 @@
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -101,10 +103,7 @@ class Mortal:
 
 
 @pytest.fixture
-def mortal(tmp_path_factory: pytest.TempPathFactory, elasticsearch: Any) -> Iterator[Mortal]:
-    import shutil
-    import tempfile
-
+def mortal() -> Iterator[Mortal]:
     folder = Path(tempfile.mkdtemp(prefix="siplogs-"))
     folder.chmod(0o755)
     made = Mortal(folder)

@@ -216,6 +216,24 @@ def test_the_servers_wish_for_a_pause_is_honoured(
         assert pauses[0] <= max(least, 1)
 
 
+def test_a_node_that_hangs_is_left_alone(
+    proxy: FaultProxy,
+    letters: DeadLetters,
+    blank: Any,
+    documents: list[Document],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("siplogs.outputs.elasticsearch._TIMEOUT", 1.0)
+    proxy.faults.extend(["hang"] * 100)
+    server = connect(ElasticsearchSettings(url=[proxy.url, blank.url], replicas=0))
+    pauses = Pauses()
+    report = deliver(documents, server, letters, Limits(documents=1), sleep=pauses)
+    assert report.created == 20
+    assert 1 <= proxy.bulks <= 5
+    assert pauses == []
+    assert ids(blank) == ids_of(documents)
+
+
 @pytest.mark.parametrize("fault", [429, 503, "reset"])
 def test_a_lasting_fault_ends_with_an_error_and_nothing_lost(
     proxy: FaultProxy, letters: DeadLetters, blank: Any, documents: list[Document], fault: Any

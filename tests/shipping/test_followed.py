@@ -700,3 +700,15 @@ def test_a_first_run_that_was_cut_short_leaves_old_rotations_alone_as_well(start
     next(daemon.collector.documents())
     daemon.again()
     assert daemon.passes() == 3
+
+
+def test_what_kind_of_log_it_is_is_known_after_a_crash(start: Any, tmp_path: Path) -> None:
+    daemon = start()
+    daemon.append(log_text(0, 30))
+    reading = daemon.collector.documents()
+    daemon.collector.settled([next(reading) for _ in range(20)])
+    daemon.again()
+    (place,) = daemon.state.places()
+    assert place.products == "asterisk"
+    assert place.settled > 0
+    assert daemon.passes() == 10
