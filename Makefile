@@ -4,6 +4,7 @@
 # make soak       twenty minutes of 2,000 events a second: memory of siplogs tail over time
 # make deb        the Debian package, into dist/
 # make benchmark  speed and memory beside public tools (make benchmark-tools), into docs/benchmarks.md
+# make benchmark-shipping  siplogs ship beside the bare client, latency, memory; into docs/benchmarks-shipping.md
 # make golden     rewrite the reviewed documents and differences of the corpus; read the diff
 # make docs       rewrite what is generated from the model and from the knowledge base
 PYTHON ?= python3
@@ -11,7 +12,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 ES_VERSION ?= $(or $(SIPLOGS_TEST_ELASTICSEARCH_VERSION),9.4.3)
 
-.PHONY: demo test install lint types unit test-live soak elasticsearch asterisk debian deb packages benchmark benchmark-tools golden docs clean
+.PHONY: demo test install lint types unit test-live soak elasticsearch asterisk debian deb packages benchmark benchmark-shipping benchmark-tools golden docs clean
 
 demo: $(VENV)/.installed
 	@$(BIN)/siplogs scan --format table --failures --timezone UTC --jobs 1 examples/demo-asterisk-full.xz | tail -n 60
@@ -48,9 +49,7 @@ test-live: $(VENV)/.installed-test packages elasticsearch asterisk
 	SIPLOGS_TEST_FULL=1 $(BIN)/pytest tests/live
 
 soak: $(VENV)/.installed elasticsearch
-	ES_VERSION=$(ES_VERSION) ES_PORT=9377 tools/elasticsearch/start-elasticsearch
-	$(BIN)/python -m benchmarks.shipping --elasticsearch http://127.0.0.1:9377 --soak 20; code=$$?; \
-	ES_VERSION=$(ES_VERSION) ES_PORT=9377 tools/elasticsearch/start-elasticsearch stop; exit $$code
+	$(BIN)/python -m benchmarks.shipping --only soak
 
 elasticsearch: packages
 	ES_VERSION=$(ES_VERSION) tools/elasticsearch/start-elasticsearch install
@@ -72,6 +71,9 @@ benchmark-tools: $(VENV)/.installed
 benchmark: $(VENV)/.installed
 	$(BIN)/pip install --quiet --disable-pip-version-check --editable '.[benchmark]'
 	$(BIN)/python -m benchmarks --write
+
+benchmark-shipping: $(VENV)/.installed elasticsearch
+	$(BIN)/python -m benchmarks.shipping --write
 
 docs: $(VENV)/.installed
 	$(BIN)/python -m siplogs.outputs.schema docs

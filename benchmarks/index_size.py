@@ -6,19 +6,16 @@ started for it (`make elasticsearch` installs that).
 """
 
 import argparse
-import os
 import re
-import socket
-import subprocess
 import sys
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from benchmarks.loads import LOADS, MEGABYTE, Load, prepare
 from benchmarks.measure import DATA, ROOT
+from benchmarks.server import running
 from siplogs.config import ElasticsearchSettings
 from siplogs.errors import SiplogsError
 from siplogs.model import Event
@@ -31,7 +28,6 @@ from siplogs.sources import Source
 
 TITLE = "## Size in the index"
 SIZE = 20 * MEGABYTE
-_START = ROOT / "tools" / "elasticsearch" / "start-elasticsearch"
 _EXPLANATION = """\
 The events of each load, indexed with the shipped template into one shard without replicas, merged into one segment.
 "without" leaves `siplogs.reason` out of the same documents. Bytes are those of the whole index on disk, a document."""
@@ -53,7 +49,9 @@ class Size:
 def index_sizes(corpus: Path, keys: Sequence[str], size: int = SIZE) -> list[Size]:
     """Measure the recorded loads; SiplogsError or OSError when there is no server to measure with."""
     loads = [load for load in LOADS if load.key in keys and load.source]
-    with _server() as server:
+    with running() as url:
+        server = connect(ElasticsearchSettings(url=[url], replicas=0))
+        list(templates.install(server))
         return [_measured(server, load, prepare(load, size, corpus, DATA)) for load in loads]
 
 
@@ -76,31 +74,6 @@ def section(sizes: Sequence[Size], problem: str = "") -> str:
     lines = ["| " + " | ".join(row) + " |" for row in (head, *rows)]
     table = "\n".join([lines[0], "|" + "---|" * len(head), *lines[1:]])
     return f"{TITLE}\n\n{_EXPLANATION}\n\n{table if rows else f'Not measured: {problem}'}\n"
-
-
-@contextmanager
-def _server() -> Iterator[Server]:
-    given = os.environ.get("SIPLOGS_TEST_ELASTICSEARCH", "").rstrip("/")
-    port = _free_port()
-    environment = os.environ | {"ES_PORT": str(port), "ES_OWNER": str(os.getpid())}
-    if not given:
-        done = subprocess.run([_START], env=environment, capture_output=True, text=True, check=False)
-        if done.returncode:
-            raise OSError(f"Elasticsearch does not start ({done.stderr.strip()[-200:]}); make elasticsearch")
-    try:
-        server = connect(ElasticsearchSettings(url=[given or f"http://127.0.0.1:{port}"], replicas=0))
-        list(templates.install(server))
-        yield server
-    finally:
-        if not given:
-            subprocess.run([_START, "stop"], env=environment, capture_output=True, check=False)
-
-
-def _free_port() -> int:
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port: int = free.getsockname()[1]
-        return port
 
 
 def _measured(server: Server, load: Load, path: Path) -> Size:

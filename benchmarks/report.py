@@ -45,22 +45,23 @@ def document(session: Session) -> str:
     return "\n\n".join(
         [
             _INTRODUCTION,
-            "## Budgets\n\n" + _table(_budgets(session)),
-            "## Host\n\n" + _table(_host(session)),
-            "## Tools\n\n" + _table(_tools(session)),
-            "## Files\n\n" + _table(_files(session)),
+            "## Budgets\n\n" + table(_budgets(session)),
+            "## Host\n\n" + table(_host(session)),
+            "## Tools\n\n" + table(_tools(session)),
+            "## Files\n\n" + table(_files(session)),
             "## Side by side\n\n" + _READING,
             *(_comparison(comparison) for comparison in session.comparisons),
-            "## Growing files: siplogs, one process\n\n" + _table(_growths(session)),
-            "## Start-up\n\n" + _table(_start_up(session)),
-            "## The knowledge base in a scan\n\n" + _KNOWLEDGE + "\n\n" + _table(_shares(session)),
+            "## Growing files: siplogs, one process\n\n" + table(_growths(session)),
+            "## Start-up\n\n" + table(_start_up(session)),
+            "## The knowledge base in a scan\n\n" + _KNOWLEDGE + "\n\n" + table(_shares(session)),
             section(session.sizes, session.sizes_problem).rstrip("\n"),
             _commands(session),
         ]
     ).replace("\n\n\n", "\n\n")
 
 
-def _table(rows: Table) -> str:
+def table(rows: Table) -> str:
+    """Return a table in Markdown."""
     widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
     head, *body = (
         "| " + " | ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)) + " |" for row in rows
@@ -75,8 +76,18 @@ def _budgets(session: Session) -> Table:
 
 
 def _host(session: Session) -> Table:
-    yardstick = session.yardstick
-    plan = session.plan
+    yardstick, runs = session.yardstick, session.plan.runs
+    return [
+        *host(f", {runs} run{'s' * (runs > 1)} each"),
+        (
+            "yardstick: header lines by split + partition, plain Python",
+            f"{median(yardstick):.0f} MB/s ({min(yardstick):.0f} to {max(yardstick):.0f} during the session)",
+        ),
+    ]
+
+
+def host(runs: str = "") -> list[Sequence[str]]:
+    """Return rows of what the machine is, and when it was measured."""
     return [
         ("what", "value"),
         ("processor", _processor()),
@@ -84,11 +95,7 @@ def _host(session: Session) -> Table:
         ("memory", f"{os.sysconf('SC_PAGE_SIZE') * os.sysconf('SC_PHYS_PAGES') / 1e9:.0f} GB"),
         ("system", f"{platform.system()} {platform.release().partition('-')[0]} {platform.machine()}"),
         ("Python", f"{platform.python_implementation()} {platform.python_version()}"),
-        ("measured", f"{datetime.now(UTC):%Y-%m-%d}, {plan.runs} run{'s' * (plan.runs > 1)} each"),
-        (
-            "yardstick: header lines by split + partition, plain Python",
-            f"{median(yardstick):.0f} MB/s ({min(yardstick):.0f} to {max(yardstick):.0f} during the session)",
-        ),
+        ("measured", f"{datetime.now(UTC):%Y-%m-%d}{runs}"),
     ]
 
 
@@ -132,7 +139,7 @@ def _comparison(comparison: Comparison) -> str:
     rows = [head, *(_row(comparison, row) for row in comparison.rows)]
     title = f"### {comparison.load.key}: {comparison.load.title}, {comparison.size / MEGABYTE:.0f} MB"
     problems = [f"- {row.tool.name}: {row.problem}" for row in comparison.rows if row.problem]
-    return "\n\n".join([title, _table(rows), *(["\n".join(problems)] if problems else [])])
+    return "\n\n".join([title, table(rows), *(["\n".join(problems)] if problems else [])])
 
 
 def _short(row: Row) -> str:

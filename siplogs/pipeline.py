@@ -121,17 +121,20 @@ class Part(Struct, frozen=True):
 
 
 class Reading:
-    """The reading of one part: an iterator of events that knows afterwards where the bytes went."""
+    """The reading of one part: an iterator of events that knows afterwards where the bytes went.
+
+    `dated` is the text of the last date that a record needed so far.
+    """
 
     def __init__(self, part: Part, options: ReadOptions, on_bytes: Callable[[int], None] | None = None) -> None:
         self.part = part
         self.options = options
         self.accounting = Accounting()
         self.products: tuple[str, ...] = part.products
+        self.dated = part.dated
         self.head = b""
         self.end = self.doubtful = self.settled = 0
         self.waiting = False
-        self._scanner: Scanner | None = None
         self._stream: RecordStream | None = None
         self.trouble: SourceError | None = None
         self._on_bytes = on_bytes
@@ -160,8 +163,9 @@ class Reading:
         )
         stream = RecordStream(scanner, [pack for pack in packs.values() if pack.product in products], part.start)
         builder = self._builder(source)
-        self._scanner, self._stream, self.accounting = scanner, stream, scanner.accounting
+        self._stream, self.accounting = stream, scanner.accounting
         for record in stream(_chained(first, blocks)):
+            self.dated = record.dated or self.dated
             if record.offset >= part.done:
                 yield builder.build(record)
         if builder.timeless:
@@ -173,11 +177,6 @@ class Reading:
     def wrapped(self) -> bool:
         """Whether anything had to be unwrapped so far."""
         return self._stream is not None and self._stream.wrapped
-
-    @property
-    def dated(self) -> bytes:
-        """The text of the last date that a record needed so far."""
-        return self._scanner.dated if self._scanner is not None else b""
 
     def _blocks(self) -> Iterator[bytes]:
         try:

@@ -78,7 +78,7 @@ _URI_PASSWORD: Final = re.compile(
 )
 _ESCAPED_PASSWORD: Final = re.compile(rb"(sips?:[^\s@:<>]{1,256}?%3a)([^\s@<>]{1,256})(?=@)", re.IGNORECASE)
 _URL_PASSWORD: Final = re.compile(rb"(://[^\s@:/<>]{1,256}:)([^\s/<>]{1,256})(?=@)")
-_RARE: Final = (
+_SIGNED: Final = (
     (_AUTHORIZATION, (b"uthorization",)),
     (_ESCAPED, (b"uthorization=",)),
     (_TOKEN, (b"bearer", b"basic", b"access_token")),
@@ -92,13 +92,18 @@ _RARE: Final = (
 )
 """Patterns of (what stays)(secret), each with the lower-case text without which it cannot match."""
 
+# Lower-case text needs no pattern that ignores case, and one that does not is several times as fast.
+_RARE: Final = tuple(
+    (pattern, re.compile(pattern.pattern, pattern.flags & ~re.IGNORECASE).search, signs) for pattern, signs in _SIGNED
+)
+
 
 def redact(data: bytes) -> bytes:
     """Return `data` without its secrets; the very same object when it holds none."""
     lowered = data.lower()
-    for pattern, signs in _RARE:
+    for pattern, search, signs in _RARE:
         for sign in signs:
-            if sign in lowered and pattern.search(lowered):
+            if sign in lowered and search(lowered):
                 data = pattern.sub(rb"\1" + REDACTED, data)
                 lowered = data.lower()
                 break
