@@ -86,6 +86,14 @@ def test_frames_around_midnight_get_the_right_day() -> None:
     assert {time[11:13] for time in times} <= {"23", "00"}
 
 
+def test_the_date_told_beside_an_event_is_the_one_that_it_needed() -> None:
+    """A checkpoint may be made behind any event, however far the log was looked at by then."""
+    reading = Reading(Part(Source.of(corpus("freeswitch/freeswitch-1.10-siptrace-midnight.log"))), UTC)
+    told = [(event.timestamp, reading.dated.decode()) for event in reading if event.siplogs.kind == "message"]
+    assert len({dated[:10] for _, dated in told}) == 2
+    assert all(dated and dated.replace(" ", "T") <= time for time, dated in told)
+
+
 def test_internal_codes_are_no_responses() -> None:
     """`entering state [terminated][904]` tells of no response that ever was on the wire."""
     log = recorded("freeswitch/freeswitch-1.10-siptrace-trunk.log")
