@@ -15,6 +15,9 @@ _PLACED: Final = (
     "destination_port direction call_id method code phrase cseq from to contact uri user realm user_agent cause "
     "cause_text cause_protocol reason outcome channel peer error error_code error_type bytes response"
 )
+ALL_MARKS: Final = -1
+"""Stands for text in which nobody looked for marks: any may be there."""
+
 PLACED_FIELDS: Final = frozenset(_PLACED.split())
 """What a rule may take out of a line and documents have a field for; anything else goes to siplogs.details."""
 
@@ -45,9 +48,9 @@ class Record(Struct, gc=False):
     `offset` and `length` count bytes of the decompressed file. `payload` is the SIP message as logged (bytes, line
     ends as logged); None for one-liners. `fields` holds the rule's named groups and the prefix's, undecoded; records
     that differ in nothing but time and message share one dict, which must not be changed. `time` is the time as
-    written, `dated` the text of the last entry before that had a date. `marked` says that the text holds a mark that
-    the scanner was told to look for. `text` is where in `raw` the entry's text begins, behind its prefix. `damage`
-    says why the record is not whole ("" when it is).
+    written, `dated` the text of the last entry before that had a date. `marked` has a bit for each mark that the
+    scanner was told to look for and found (`ALL_MARKS` where nobody looked). `text` is where in `raw` the entry's text
+    begins, behind its prefix. `damage` says why the record is not whole ("" when it is).
     """
 
     pack: str
@@ -61,7 +64,7 @@ class Record(Struct, gc=False):
     damage: str = ""
     time: bytes | None = None
     dated: bytes = b""
-    marked: bool = True
+    marked: int = ALL_MARKS
     text: int = 0
 
 

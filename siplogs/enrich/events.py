@@ -183,7 +183,7 @@ class EventBuilder:
         raw, payload = record.raw, record.payload or b""
         mark = crc32(payload[:_MARKED], crc32(raw))
         if record.marked:
-            raw, payload = redact(raw), redact(payload)
+            raw, payload = redact(raw, record.marked), redact(payload, record.marked)
         message = parse_message(payload, limits=self._limits)
         parts, own = message.parts, None
         top, cause, warning = parts.pop("via", None), parts.pop("cause", None), parts.pop("warning", None)
@@ -280,9 +280,9 @@ class EventBuilder:
 
     def _line_event(self, record: Record) -> Event:
         moment, mark = self._moment(record), crc32(record.raw)
-        raw = redact(record.raw) if record.marked else record.raw
+        raw = redact(record.raw, record.marked) if record.marked else record.raw
         if raw is not record.raw:
-            record.fields = {name: redact_value(name, value) for name, value in record.fields.items()}
+            record.fields = {name: redact_value(name, value, record.marked) for name, value in record.fields.items()}
         known, fields = self._prepare(record), record.fields
         code = fields.get("code", b"")
         number = int(code) if code.isdigit() and len(code) == 3 else 0

@@ -10,32 +10,9 @@ from collections.abc import Iterator
 from hashlib import blake2b
 from typing import Final
 
-REDACTED: Final = b"[redacted]"
+from siplogs.model import ALL_MARKS
 
-MARKS: Final = (
-    rb"uthoriz",
-    rb"uthentica",
-    rb"inline",
-    rb"a=crypto",
-    rb"ice-pwd",
-    rb"nonce",
-    rb"response\s*=",
-    rb"k=(?:clear|base64|uri|prompt)",
-    rb"rspauth",
-    rb"hash\s*=",
-    rb"challenge\s*=",
-    rb"key-mgmt",
-    rb"bearer",
-    rb"basic[\s:=]",
-    rb"access_token",
-    rb"digest:",
-    rb"(?:ik|ck|auts)\s*=",
-    rb"(?:cookie|x-api-key|x-auth-token|x-password)\s*:",
-    rb"sips?:[^\s@:<>]{1,256}:[^\s<>]{1,256}@",
-    rb"%3a[^\s<>@]{1,256}@",
-    rb"://[^\s@:/<>]{1,256}:[^\s/<>]{1,256}@",
-)
-"""Where one of these is not found there is no secret; Hyperscan looks for them, whatever the case."""
+REDACTED: Final = b"[redacted]"
 
 _NAMES: Final = (b"response", b"nonce", b"rspauth", b"hash", b"challenge")
 _VALUE: Final = re.compile(
@@ -78,35 +55,43 @@ _URI_PASSWORD: Final = re.compile(
 )
 _ESCAPED_PASSWORD: Final = re.compile(rb"(sips?:[^\s@:<>]{1,256}?%3a)([^\s@<>]{1,256})(?=@)", re.IGNORECASE)
 _URL_PASSWORD: Final = re.compile(rb"(://[^\s@:/<>]{1,256}:)([^\s/<>]{1,256})(?=@)")
-_SIGNED: Final = (
-    (_AUTHORIZATION, (b"uthorization",)),
-    (_ESCAPED, (b"uthorization=",)),
-    (_TOKEN, (b"bearer", b"basic", b"access_token")),
-    (_HEADER, (b"cookie", b"x-api-key", b"x-auth-token", b"x-password")),
-    (_SDP, (b"inline", b"a=crypto", b"ice-pwd", b"k=", b"key-mgmt")),
-    (_LOGGED_DIGEST, (b"digest:",)),
-    (_KEYS, (b"ik", b"ck", b"auts")),
-    (_URI_PASSWORD, (b"@",)),
-    (_ESCAPED_PASSWORD, (b"%3a",)),
-    (_URL_PASSWORD, (b"://",)),
+_SECRETS: Final = (
+    (_AUTHORIZATION, rb"uthoriz"),
+    (_ESCAPED, rb"uthorization="),
+    (_TOKEN, rb"""bearer|basic[\s"':=]|access_token"""),
+    (_HEADER, rb"(?:cookie|x-api-key|x-auth-token|x-password)\s*:"),
+    (_SDP, rb"inline|a=crypto|ice-pwd|k=(?:clear|base64|uri|prompt)|key-mgmt"),
+    (_LOGGED_DIGEST, rb"digest:"),
+    (_KEYS, rb"(?:ik|ck|auts)\s*="),
+    (_URI_PASSWORD, rb"sips?:[^\s@:<>]{1,256}:[^\s<>]{1,256}@"),
+    (_ESCAPED_PASSWORD, rb"%3a[^\s<>@]{1,256}@"),
+    (_URL_PASSWORD, rb"://[^\s@:/<>]{1,256}:[^\s/<>]{1,256}@"),
 )
-"""Patterns of (what stays)(secret), each with the lower-case text without which it cannot match."""
+"""Patterns of (what stays)(secret), each with the mark that stands wherever it matches."""
+
+MARKS: Final = (*(mark for _, mark in _SECRETS), rb"nonce|rspauth|(?:response|hash|challenge)\s*=")
+"""Where none of these is found there is no secret; Hyperscan looks for them, whatever the case."""
 
 # Lower-case text needs no pattern that ignores case, and one that does not is several times as fast.
-_RARE: Final = tuple(
-    (pattern, re.compile(pattern.pattern, pattern.flags & ~re.IGNORECASE).search, signs) for pattern, signs in _SIGNED
+_CUTS: Final = tuple(
+    (1 << number, pattern, re.compile(pattern.pattern, pattern.flags & ~re.IGNORECASE).search)
+    for number, (pattern, _) in enumerate(_SECRETS)
 )
+_PARAMETERS: Final = 1 << len(_SECRETS)
 
 
-def redact(data: bytes) -> bytes:
-    """Return `data` without its secrets; the very same object when it holds none."""
+def redact(data: bytes, marked: int = ALL_MARKS) -> bytes:
+    """Return `data` without its secrets; the very same object when it holds none.
+
+    Bit n of `marked` says that number n of `MARKS` was found in it.
+    """
     lowered = data.lower()
-    for pattern, search, signs in _RARE:
-        for sign in signs:
-            if sign in lowered and search(lowered):
-                data = pattern.sub(rb"\1" + REDACTED, data)
-                lowered = data.lower()
-                break
+    for mark, pattern, search in _CUTS:
+        if marked & mark and search(lowered):
+            data = pattern.sub(rb"\1" + REDACTED, data)
+            lowered = data.lower()
+    if not marked & _PARAMETERS:
+        return data
     found = [cut for name in _NAMES if name in lowered for cut in _parameters(data, lowered, name)]
     if not found:
         return data
@@ -118,12 +103,12 @@ def redact(data: bytes) -> bytes:
     return b"".join([*pieces, data[position:]])
 
 
-def redact_value(name: str, value: bytes) -> bytes:
-    """Return a field's value without its secrets: the value itself, and what its name says it is."""
+def redact_value(name: str, value: bytes, marked: int = ALL_MARKS) -> bytes:
+    """Return a field's value without its secrets: what its name says is one, and what stands in it."""
     bare = name.lower().replace("_", "")
     if any(bare.endswith(secret.decode()) for secret in _NAMES) and value:
         return REDACTED
-    return redact(value)
+    return redact(value, marked)
 
 
 def _parameters(data: bytes, lowered: bytes, name: bytes) -> Iterator[tuple[int, int, bytes]]:

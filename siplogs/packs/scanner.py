@@ -13,7 +13,7 @@ from typing import Any, Final
 import hyperscan
 from msgspec import Struct, field
 
-from siplogs.model import Record
+from siplogs.model import ALL_MARKS, Record
 from siplogs.packs.frames import LOOKAHEAD, Frame, Window, frame_record, whole_frame
 from siplogs.packs.pack import Prefix, Rule
 
@@ -56,7 +56,7 @@ class Accounting(Struct):
 class Literals:
     """All literals of the active rules, and marks to be noted in records, in one Hyperscan database.
 
-    `marks` are regular expressions as Hyperscan knows them; a record in whose text one ends is `marked`.
+    `marks` are regular expressions as Hyperscan knows them; bit n of a record's `marked` says that number n ends in it.
     """
 
     def __init__(self, rules: Sequence[Rule], marks: Sequence[bytes] = ()) -> None:
@@ -77,17 +77,17 @@ class Literals:
         )
         self.notes_marks = bool(marks)
 
-    def find(self, data: bytes, start: int, stop: int) -> tuple[list[tuple[int, list[Rule]]], list[int]]:
-        """List (position, rules) of every literal in data[start:stop], and where marks end, both by position."""
+    def find(self, data: bytes, start: int, stop: int) -> tuple[list[tuple[int, list[Rule]]], list[tuple[int, int]]]:
+        """List (position, rules) of every literal in data[start:stop], and (end, bit) of marks, both by position."""
         hits: list[tuple[int, int]] = []
-        marks: list[int] = []
+        marks: list[tuple[int, int]] = []
         lengths, count, append, mark = self._lengths, len(self._lengths), hits.append, marks.append
 
         def found(number: int, _from: int, to: int, _flags: int, _context: object) -> None:
             if number < count:
                 append((start + to - lengths[number], number))
             else:
-                mark(start + to)
+                mark((start + to, 1 << number - count))
 
         piece: Any = data if start == 0 and stop == len(data) else memoryview(data)[start:stop]
         if stop > start:
@@ -135,7 +135,7 @@ class Scanner:
         self._live = live
         self._settling = False
         self._dated_at = 0
-        self._marks: list[int] = []
+        self._marks: list[tuple[int, int]] = []
         self._next_mark = 0
         self._line = self._line_end = 0
         self._failed: set[str] = set()
@@ -377,7 +377,7 @@ class Scanner:
             damage,
             time,
             self._date_before(rule.prefix.date, start) if rule.prefix.date is not None and prefix is None else b"",
-            self._is_marked(start, frame.end),
+            self._marked(start, frame.end),
             prefix.end() - start if prefix is not None else 0,
         )
 
@@ -396,15 +396,18 @@ class Scanner:
             fields = self._shared[key] = _taken(rule, prefix, match)
         return fields, time
 
-    def _is_marked(self, start: int, end: int) -> bool:
-        """Say whether a mark ends in [start, end); records come in order, so marks before it are done with."""
-        marks, position = self._marks, self._next_mark
+    def _marked(self, start: int, end: int) -> int:
+        """Return the bits of marks that end in [start, end); records come in order, so those before are done with."""
+        marks, position, found = self._marks, self._next_mark, 0
         if end > self._scanned or not self._literals.notes_marks:
-            return True
-        while position < len(marks) and marks[position] < start:
+            return ALL_MARKS
+        while position < len(marks) and marks[position][0] < start:
             position += 1
         self._next_mark = position if not self._holes else self._next_mark
-        return position < len(marks) and marks[position] <= end
+        while position < len(marks) and marks[position][0] <= end:
+            found |= marks[position][1]
+            position += 1
+        return found
 
     def _date_before(self, date: Any, start: int) -> bytes:
         """Return the text of the last date before `start` that stands after the last place looked at."""
@@ -455,7 +458,7 @@ class Scanner:
         self._line = self._line_end = 0
         self._failed, self._glued = set(), None
         self._prefix_at = -1
-        self._marks = [mark - keep for mark in self._marks if mark > keep]
+        self._marks = [(end - keep, bit) for end, bit in self._marks if end > keep]
         self._next_mark = 0
         self._waiting = [(position - keep, rules) for position, rules in self._waiting]
         self._holes = [(max(begin - keep, 0), end - keep) for begin, end in self._holes if end > keep]
