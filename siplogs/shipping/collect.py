@@ -8,7 +8,6 @@ begins at its beginning.
 import time
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from hashlib import blake2b
 from typing import Final
 
 from msgspec import Struct
@@ -19,14 +18,14 @@ from siplogs.errors import SourceError
 from siplogs.filters import Filter
 from siplogs.outputs.elasticsearch import Document, document
 from siplogs.pipeline import Part, Reading
-from siplogs.shipping.followed import Followed, Input, Key, Log, is_passing, time_of_change
+from siplogs.shipping.followed import Followed, Input, Log, is_passing, time_of_change
 from siplogs.shipping.state import Place, State
+from siplogs.shipping.twins import Key, continues, fingerprint, tail_of
 from siplogs.sources import Source
 from siplogs.sources.source import BLOCK, shown
 
 __all__ = ["Collector", "Input", "Settings"]
 
-_TAIL: Final = 256
 _FORGOTTEN_SECONDS: Final = 60 * 86_400.0
 
 
@@ -163,7 +162,7 @@ class Collector:
                 source = log.source
                 place.settled = place.done = _last_line_end(source) if source.seekable else 0
                 place.seen, place.whole = log.signature, True
-                place.tail = _tail(source, place.settled)
+                place.tail = tail_of(source, place.settled)
         return place
 
     def _log(self, log: Log) -> Iterator[Document]:
@@ -171,14 +170,14 @@ class Collector:
         key, source, place = log.key, log.source, self.places[log.key]
         if place.seen == log.signature and (place.whole or log.live) and source.pipe is None:
             return
-        if source.seekable and not _continues(source, place):
+        if source.seekable and not continues(source, place):
             place = self.places[key] = replace(place, done=0, settled=0, dated=b"", tail="", products="", whole=False)
             self._state.save([place])
         start = place.settled
         if source.seekable and start >= place.size:
             self._marks.append(_Mark(self._read, key, place=replace(place, whole=not log.live, seen=log.signature)))
             return
-        watched = self._reading[key] = _Watched.of_source(source, key[1])
+        watched = self._reading[key] = _Watched.of_source(source, fingerprint(key[1]))
         products = tuple(filter(None, place.products.split(",")))
         since = time_of_change(place.seen)
         part = Part(watched, products, start, live=log.live, dated=place.dated, done=place.done, since=since)
@@ -194,7 +193,7 @@ class Collector:
         )
         if reading.trouble is not None:
             self._troubled(after, source, reading.trouble)
-        after.tail = _tail(watched, after.settled)
+        after.tail = tail_of(watched, after.settled)
         self._marks.append(_Mark(self._read, key, place=after))
 
     def _troubled(self, after: Place, source: Source, trouble: SourceError) -> None:
@@ -250,7 +249,7 @@ class Collector:
                     moved.add(mark.key)
             changed[mark.key] = place
         for key in moved:
-            changed[key].tail = _tail(self._reading[key], changed[key].settled)
+            changed[key].tail = tail_of(self._reading[key], changed[key].settled)
         counted = {name: number for name, number in counts.items() if number} or ({"created": 0} if self._first else {})
         if changed or counted:
             self._state.save(changed.values(), counted)
@@ -293,23 +292,6 @@ class _Watched(Source):
 def _file(seen: str) -> str:
     """Return what a place says of a file that was not read to its end: device and inode alone."""
     return ":".join(seen.split(":")[:2]) + "::"
-
-
-def _continues(source: Source, place: Place) -> bool:
-    """Tell whether a file still has what was read of it: no other log under the same first line, nothing cut off."""
-    if (source.size or 0) < place.settled:
-        return False
-    return not place.tail or _tail(source, place.settled) == place.tail
-
-
-def _tail(source: Source, settled: int) -> str:
-    if not source.seekable or not settled:
-        return ""
-    try:
-        before = next(source.blocks(max(settled - _TAIL, 1), settled, _TAIL), b"")
-    except SourceError:
-        return ""
-    return blake2b(before, digest_size=8).hexdigest()
 
 
 def _last_line_end(source: Source) -> int:

@@ -20,6 +20,7 @@ from msgspec import Struct
 from siplogs.errors import SourceError
 from siplogs.pipeline import ReadOptions
 from siplogs.shipping.state import Place
+from siplogs.shipping.twins import Found, Key, fingerprint, told_apart
 from siplogs.sources import Source, find_sets
 from siplogs.sources.pipe import STANDARD_INPUT
 from siplogs.sources.rotation import log_name
@@ -31,7 +32,6 @@ _HELD_SECONDS: Final = 3600.0
 _EMPTY: Final = ": the file is empty"
 _PASSING: Final = (": no such file", ": another file took its place", ": became shorter")
 
-Key = tuple[str, str]
 Look = tuple[float, ...]
 
 
@@ -105,7 +105,7 @@ class Followed:
 
     def is_at(self, place: Place) -> bool:
         """Tell whether the file of a place still stands at its path, readable or not."""
-        return look(place.path)[:2] == _inode_of(place) != ()
+        return look(place.path)[:2] == place.inode != ()
 
     def release(self, places: Mapping[Key, Place]) -> None:
         """Close held files that were read to the end and are at rest: deleted ones at once, others after a while."""
@@ -151,14 +151,17 @@ class Followed:
                 identity = source.identity()
             except SourceError:
                 return None
-            if identity != log.key[1]:
+            if identity != fingerprint(log.key[1]):
                 return None
             logs.append(self._log(log.key, source, log.options, places))
         return logs
 
     def _searched(self, places: Mapping[Key, Place]) -> list[Log]:
         self.families, self._around = {}, {}
-        found: dict[Key, tuple[Source, ReadOptions]] = {}
+        groups: dict[Key, list[Found]] = {}
+        known: dict[Key, dict[Key, Place]] = {}
+        for (family, identity), place in places.items():
+            known.setdefault((family, fingerprint(identity)), {})[family, identity] = place
         last = _last_changes(places.values())
         for one in self._inputs:
             for family, source, asked in self._sources(one):
@@ -167,10 +170,13 @@ class Followed:
                 if key is None:
                     self._around[source.path] = _look_of(source)
                     continue
-                if not (asked or key in places or (source.modified or 0.0) >= last.get(family, 1e18)):
-                    continue
-                if key not in found or _better(source, found[key][0]):
-                    found[key] = source, one.options
+                if asked or key in known or (source.modified or 0.0) >= last.get(family, 1e18):
+                    groups.setdefault(key, []).append((source, one.options))
+        found: dict[Key, Found] = {}
+        for key, files in groups.items():
+            apart, waiting = told_apart(key, files, known.get(key, {}))
+            found |= apart
+            self._around |= {source.path: _look_of(source) for source in waiting}
         found |= {key: (source, self._options_of(key)) for key, source in self._moved(places, found.keys())}
         return [self._log(key, source, options, places) for key, (source, options) in found.items()]
 
@@ -263,7 +269,7 @@ class Followed:
             return None
         try:
             source = _named(Source.of(f"/proc/self/fd/{descriptor}"), place.path)
-            if source.identity() == key[1]:
+            if source.identity() == fingerprint(key[1]):
                 return source
         except SourceError:
             if self.is_at(place):  # it must not be read at the moment
@@ -296,19 +302,9 @@ def _look_of(source: Source) -> Look:
     return (*source.inode, source.size or 0, source.modified or 0.0)
 
 
-def _inode_of(place: Place) -> Look:
-    parts = place.seen.split(":")
-    return tuple(map(int, parts[:2])) if len(parts) == 4 else ()
-
-
 def _named(source: Source, name: str) -> Source:
     source.name = name
     return source
-
-
-def _better(one: Source, other: Source) -> bool:
-    """Of two files that begin alike one is a copy, perhaps not yet whole: plain text and the longer one are better."""
-    return one.inode != other.inode and (one.seekable, one.size or 0) >= (other.seekable, other.size or 0)
 
 
 def _last_changes(places: Iterable[Place]) -> dict[str, float]:
@@ -351,7 +347,7 @@ def _folders(paths: Sequence[str]) -> Iterator[str]:
 
 
 def _found_by_inode(place: Place, folders: dict[str, dict[int, str]]) -> Source | None:
-    wanted = _inode_of(place)
+    wanted = place.inode
     if not wanted:
         return None
     for folder in {os.path.dirname(place.family), os.path.dirname(os.path.realpath(place.path))}:  # noqa: PTH120
@@ -363,6 +359,6 @@ def _found_by_inode(place: Place, folders: dict[str, dict[int, str]]) -> Source 
         if path is not None:
             with suppress(SourceError):
                 source = Source.of(path)
-                if source.inode == wanted[:2] and source.identity() == place.identity:
+                if source.inode == wanted[:2] and source.identity() == fingerprint(place.identity):
                     return source
     return None

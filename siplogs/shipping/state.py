@@ -10,7 +10,7 @@ import os
 import sqlite3
 import time
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 from types import TracebackType
 from typing import Final, Self
@@ -65,6 +65,12 @@ class Place(Struct):
     acknowledged: float = 0.0
     last_seen: float = 0.0
 
+    @property
+    def inode(self) -> tuple[int, ...]:
+        """Device and inode of the file that was seen last, nothing before it was looked at."""
+        parts = self.seen.split(":")
+        return tuple(map(int, parts[:2])) if len(parts) == 4 else ()
+
 
 class Pulse(Struct):
     """What a `tail` says of itself now and then; times are seconds since 1970.
@@ -89,6 +95,7 @@ class Pulse(Struct):
 _COLUMNS: Final = Place.__struct_fields__
 _SELECT: Final = f"SELECT {', '.join(_COLUMNS)} FROM logs"  # noqa: S608
 _WRITE: Final = f"REPLACE INTO logs ({', '.join(_COLUMNS)}) VALUES ({', '.join('?' * len(_COLUMNS))})"  # noqa: S608
+_ANEW: Final = "run siplogs ship --from-beginning: what is in Elasticsearch already is not doubled"
 
 
 class NoStateError(StateError):
@@ -101,15 +108,21 @@ class State:
     def __init__(self, path: Path, *, purpose: str = "siplogs", readonly: bool = False) -> None:
         """Open or create the database for one process; `readonly` looks at it without the lock.
 
-        Raises StateError when another process has it, when it is damaged or is something else, or cannot be written.
+        Raises StateError when another process has it, when it is damaged, gone or something else, or cannot be written.
         """
         self.path = path
         self._lock = -1
         self._version = VERSION
         try:
+            _require_file(path)
             if not readonly:
                 path.parent.mkdir(parents=True, exist_ok=True, mode=0o750)
-                self._lock = _locked(path.with_name(path.name + ".lock"), path, purpose)
+                self._lock = _locked(path)
+                if not _is_there(path):
+                    _make(Path(os.path.realpath(path)))
+                _note_holder(self._lock, purpose)
+            elif not _is_there(path):
+                raise NoStateError(f"{path}: no state there yet; siplogs ship or siplogs tail makes it")
             self._database = self._opened(readonly=readonly)
         except (OSError, sqlite3.Error) as error:
             self.close()
@@ -186,10 +199,8 @@ class State:
                 )
 
     def _opened(self, *, readonly: bool) -> sqlite3.Connection:
-        if readonly and not self.path.exists():
-            raise NoStateError(f"{self.path}: no state there yet; siplogs ship or siplogs tail makes it")
-        address = f"{self.path.absolute().as_uri()}?mode={'ro' if readonly else 'rwc'}"
-        if readonly and not self.path.with_name(f"{self.path.name}-wal").exists():
+        address = f"{self.path.absolute().as_uri()}?mode={'ro' if readonly else 'rw'}"
+        if readonly and not _beside(self.path, "-wal").exists():
             address += "&immutable=1"  # else SQLite wants to write beside a database that nobody has open
         database = sqlite3.connect(address, uri=True, timeout=_BUSY_SECONDS)
         try:
@@ -202,16 +213,11 @@ class State:
     def _prepare(self, database: sqlite3.Connection, *, readonly: bool) -> None:
         (application,) = database.execute("PRAGMA application_id").fetchone()
         (version,) = database.execute("PRAGMA user_version").fetchone()
-        (tables,) = database.execute("SELECT count(*) FROM sqlite_master").fetchone()
-        if not tables and not readonly:
-            database.executescript(
-                f"BEGIN; {_SCHEMA} PRAGMA application_id = {APPLICATION}; PRAGMA user_version = {VERSION}; COMMIT"
-            )
-        elif application != APPLICATION:
+        if application != APPLICATION:
             raise StateError(f"{self.path}: not a state database of siplogs; name another file with --state")
-        elif version > VERSION:
+        if version > VERSION:
             raise StateError(f"{self.path}: written by a newer siplogs (version {version}); upgrade siplogs here")
-        elif readonly:
+        if readonly:
             self._version = version
         elif version < VERSION:
             for step in range(version + 1, VERSION + 1):
@@ -247,9 +253,57 @@ def _is_text(value: str) -> bool:
     return not any("\ud800" <= character <= "\udfff" for character in value)
 
 
-def _locked(lock: Path, path: Path, purpose: str) -> int:
-    """Take the lock file for this process; whoever has it wrote its number and purpose into it."""
-    file = os.open(lock, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o640)
+def _beside(path: Path, ending: str) -> Path:
+    return path.with_name(path.name + ending)
+
+
+def _require_file(path: Path) -> None:
+    if path.exists() and not path.is_file():
+        raise StateError(f"{path}: a folder or a device; name a file with --state, such as {path / 'state.db'}")
+
+
+def _is_there(path: Path) -> bool:
+    """Tell whether there is a database, or there never was one. Raises StateError where there was one.
+
+    The database is made whole before anything is written into its lock file, so that the rest of a first run which
+    crashed is never taken for the rest of a database.
+    """
+    lock, pages = _beside(path, ".lock"), _beside(path, "-wal")
+    if path.exists() and path.stat().st_size:
+        return True
+    left = [file for file in (path, lock, pages, _beside(path, "-shm")) if file.exists()]
+    if path in left or pages in left or (lock in left and lock.stat().st_size):
+        raise StateError(
+            f"{path}: the state database {'is empty' if path in left else 'is gone'}, but was there; restore it, or"
+            f" delete {' and '.join(map(str, left))} and {_ANEW}"
+        )
+    return False
+
+
+def _make(path: Path) -> None:
+    """Make the database in one step, so that no crash leaves half of it."""
+    new = _beside(path, ".new")
+    new.unlink(missing_ok=True)
+    try:
+        with closing(sqlite3.connect(new)) as database:
+            database.execute("PRAGMA journal_mode = OFF")  # whatever a crash leaves is deleted by the next process
+            database.executescript(
+                f"BEGIN; {_SCHEMA} PRAGMA application_id = {APPLICATION}; PRAGMA user_version = {VERSION}; COMMIT"
+            )
+        new.replace(path)
+    except BaseException:
+        new.unlink(missing_ok=True)
+        raise
+    folder = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        os.fsync(folder)
+    finally:
+        os.close(folder)
+
+
+def _locked(path: Path) -> int:
+    """Take the lock file for this process."""
+    file = os.open(_beside(path, ".lock"), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o640)
     end = time.monotonic() + _LOCK_SECONDS
     while not _taken(file, fcntl.LOCK_EX):
         if time.monotonic() > end:
@@ -259,13 +313,14 @@ def _locked(lock: Path, path: Path, purpose: str) -> int:
                 f"{path}: {holder} is working on it; wait for its end, stop it, or name another file with --state"
             )
         time.sleep(_LOCK_SECONDS / 10)
-    try:
-        os.ftruncate(file, 0)
-        os.pwrite(file, f"process {os.getpid()} ({purpose})\n".encode(), 0)
-    except OSError:
-        os.close(file)
-        raise
     return file
+
+
+def _note_holder(file: int, purpose: str) -> None:
+    """Write into the lock file who has it; it is never empty again."""
+    text = f"process {os.getpid()} ({purpose})\n".encode()
+    os.pwrite(file, text, 0)
+    os.ftruncate(file, len(text))
 
 
 def holder(path: Path) -> str:
@@ -274,7 +329,7 @@ def holder(path: Path) -> str:
     Raises StateError when that must not be known.
     """
     try:
-        file = os.open(path.with_name(path.name + ".lock"), os.O_RDONLY | os.O_CLOEXEC)
+        file = os.open(_beside(path, ".lock"), os.O_RDONLY | os.O_CLOEXEC)
     except FileNotFoundError:
         return ""
     except OSError as error:
@@ -300,8 +355,8 @@ def _noted_holder(file: int) -> str:
 
 def _damaged(path: Path, what: object) -> str:
     return (
-        f"{path}: the state database is damaged ({what}); move it away and run siplogs ship --from-beginning: what is"
-        " in Elasticsearch already is not doubled"
+        f"{path}: the state database is damaged ({what}); restore it, or move it and {_beside(path, '.lock')}"
+        f" away and {_ANEW}"
     )
 
 
@@ -311,7 +366,7 @@ def _explained(path: Path, error: OSError | sqlite3.Error) -> StateError:
         return StateError(f"{path}: {text}; give siplogs a folder that it may write with --state")
     if isinstance(error, OSError) or "disk is full" in text or "disk I/O" in text:
         return StateError(
-            f"{path}: cannot be written ({text}); make room there, nothing is lost, the next run continues"
+            f"{path}: cannot be written ({text}); make room there: nothing is lost, and it goes on where it was"
         )
     if "readonly" in text or "unable to open" in text:
         return StateError(f"{path}: {text}; let siplogs write the file and its folder, or name another with --state")
