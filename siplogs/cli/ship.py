@@ -1,6 +1,8 @@
 """`siplogs ship`: sends what is new in logs to Elasticsearch, each event exactly once however often it runs."""
 
+import os
 import sys
+import time
 from pathlib import Path
 from typing import Annotated
 
@@ -35,7 +37,9 @@ def ship(
         str | None, typer.Option("--pack", metavar="NAME", help="Pattern pack to read with (default: recognised).")
     ] = None,
     since: Annotated[str | None, typer.Option("--since", metavar="TIME", help="Only events from this time on.")] = None,
-    until: Annotated[str | None, typer.Option("--until", metavar="TIME", help="Only events up to this time.")] = None,
+    until: Annotated[
+        str | None, typer.Option("--until", metavar="TIME", help="Only events up to this time; the rest stays unsent.")
+    ] = None,
     state: Annotated[
         Path | None, typer.Option("--state", metavar="FILE", help="Where it is kept how far each log was read.")
     ] = None,
@@ -56,10 +60,11 @@ def ship(
 
     Example: siplogs ship /var/log/asterisk/full
     """
-    from siplogs.cli.shipment import destination, inputs, since_until
+    from siplogs.cli.shipment import inputs, limits, reached, since_until
     from siplogs.shipping.collect import Collector, Settings
+    from siplogs.shipping.dead_letters import DeadLetters
     from siplogs.shipping.delivery import resend
-    from siplogs.shipping.state import State
+    from siplogs.shipping.state import Pulse, State
     from siplogs.shipping.tail import ship as deliver_new
 
     if dead_letters and paths:
@@ -75,8 +80,9 @@ def ship(
     warnings: list[str] = []
 
     def warn(text: str) -> None:
-        warnings.append(text)
-        typer.echo(f"siplogs: {text}", err=True)
+        if text not in warnings:
+            warnings.append(text)
+            typer.echo(f"siplogs: {text}", err=True)
 
     chosen = Settings(
         inputs(settings, [str(path) for path in paths or []], pack or ""),
@@ -85,15 +91,19 @@ def ship(
         IDLE_SECONDS,
         anew=from_beginning,
         once=True,
+        noted=until is None,
     )
-    server, letters, limits = destination(settings)
+    letters = DeadLetters(Path(settings.delivery.dead_letters))
     if dead_letters:
-        report = resend(server, letters, limits)
+        report = resend(reached(settings), letters, limits(settings))
     else:
         with State(Path(settings.delivery.state), purpose="siplogs ship") as place:
+            began = time.time()
             collector = Collector(place, chosen, warn)
-            report = deliver_new(collector, server, letters, limits)
+            collector.note()
+            report = deliver_new(collector, reached(settings), letters, limits(settings))
             collector.close()
+            place.beat(Pulse(process=os.getpid(), started=began, beat=time.time(), passed=began))
     if report.dead:
         typer.echo(f"{report}, kept in {letters.path}: mend the cause, then siplogs ship --dead-letters", err=True)
         raise typer.Exit(1)

@@ -8,6 +8,7 @@ begins at its beginning.
 import time
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from datetime import UTC, datetime
 from typing import Final
 
 from msgspec import Struct
@@ -35,6 +36,7 @@ class Settings(Struct, frozen=True):
     `idle` is for how many seconds a file must not have changed before what is unfinished at its end counts as cut. With
     `from_end` and an empty state, what the logs hold now is passed over. With `anew` each log is read once more from
     its beginning. With `once` there is but one pass: which logs are at rest has to be judged by their time of change.
+    Unless `noted`, what was sent is not remembered: a later pass begins where this one began.
     """
 
     inputs: tuple[Input, ...] = (Input(),)
@@ -44,6 +46,7 @@ class Settings(Struct, frozen=True):
     from_end: bool = False
     anew: bool = False
     once: bool = False
+    noted: bool = True
 
 
 class _Mark(Struct):
@@ -83,6 +86,7 @@ class Collector:
         self._read = 0
         self._delivered = 0
         self._begun: set[Key] = set()
+        self._met: set[Key] = set()
         self._reading: dict[Key, Source] = {}
         self._first = not self.places and not state.counts()
         self._from_end = settings.from_end and self._first
@@ -105,7 +109,7 @@ class Collector:
         logs = self.note(search=search)
         for log in logs:
             yield from self._log(log)
-        self._note_losses({log.key for log in logs})
+        self._note_losses()
 
     def settled(self, batch: Sequence[Document], counts: Mapping[str, int] | None = None) -> None:
         """Move the checkpoint behind a batch: all of it is in Elasticsearch or among the dead letters.
@@ -145,6 +149,7 @@ class Collector:
         place, source = self._place(log), log.source
         before = (place.size, place.path, place.seen)
         place.last_seen = self._clock()
+        self._met.add(log.key)
         place.path = source.name or source.path
         if source.seekable:
             place.size = source.size or 0
@@ -217,19 +222,27 @@ class Collector:
                 self._marks.append(_Mark(self._read, key, offset, reading.dated, again))
                 yield document(event, self._settings.period)
 
-    def _note_losses(self, found: set[Key]) -> None:
-        """Say what was deleted before it was read."""
+    def _note_losses(self) -> None:
+        """Say what was deleted before it was read, or may have been written to and deleted since anybody looked."""
         for key, place in self.places.items():
-            if key in found or place.whole or not self.followed.covers(place) or self.followed.is_at(place):
+            if not place.seen or self.followed.has(key) or self.followed.is_at(place):
                 continue
-            unread = place.size - max(place.settled, place.done)
-            read_to_its_end = place.seen.split(":")[2:3] == [str(place.size)]
-            place.whole, place.seen = True, _file(place.seen)
-            if unread > 0 and not read_to_its_end:
-                place.lost = unread
-                name = shown(place.path)
-                self._warn(f"{name}: {unread} bytes of it were deleted or overwritten before they were read")
+            if self.followed.covers(place) and (trouble := self._loss(key, place)):
+                self._warn(f"{shown(place.path)}: {trouble}")
+            elif place.whole:
+                continue
+            place.whole, place.seen = True, ""
             self._marks.append(_Mark(self._read, key, place=replace(place)))
+
+    def _loss(self, key: Key, place: Place) -> str:
+        unread = 0 if place.whole else place.size - max(place.settled, place.done)
+        if unread > 0 and place.seen.split(":")[2:3] != [str(place.size)]:
+            place.lost = unread
+            return f"{unread} bytes of it were deleted or overwritten before they were read"
+        if key in self._met or place.path != place.family:
+            return ""
+        when = datetime.fromtimestamp(place.last_seen, UTC).strftime("%Y-%m-%d %H:%M:%S")
+        return f"deleted or overwritten; anything written to it after {when} UTC, when it was last looked at, is lost"
 
     def _write(self, counts: Mapping[str, int]) -> None:
         changed: dict[Key, Place] = {}
@@ -250,6 +263,8 @@ class Collector:
             changed[mark.key] = place
         for key in moved:
             changed[key].tail = tail_of(self._reading[key], changed[key].settled)
+        if not self._settings.noted:
+            changed.clear()
         counted = {name: number for name, number in counts.items() if number} or ({"created": 0} if self._first else {})
         if changed or counted:
             self._state.save(changed.values(), counted)

@@ -103,9 +103,14 @@ class Followed:
         paths = [path for one in self._inputs for path in one.paths]
         return any(path in (place.path, os.path.dirname(place.path)) or fnmatch(place.path, path) for path in paths)  # noqa: PTH120
 
+    def has(self, key: Key) -> bool:
+        """Tell whether a log was found the last time."""
+        return key in self._logs
+
     def is_at(self, place: Place) -> bool:
-        """Tell whether the file of a place still stands at its path, readable or not."""
-        return look(place.path)[:2] == place.inode != ()
+        """Tell whether the file of a place still stands at its path, as far as it cannot be read and told to be new."""
+        known = any(log.source.path == place.path for log in self._logs.values())
+        return not known and look(place.path)[:2] == place.inode != ()
 
     def release(self, places: Mapping[Key, Place]) -> None:
         """Close held files that were read to the end and are at rest: deleted ones at once, others after a while."""

@@ -24,9 +24,12 @@ from siplogs.shipping.monitor import Monitor
 from siplogs.shipping.watch import Journal, Supervisor
 
 _LONGEST_PAUSE: Final = 60.0
+_READY_SECONDS: Final = 5.0
 _PAUSES: Final = 3
 _ROUNDS: Final = 3
 _SEARCH_SHARE: Final = 500.0
+_RUN_AGAIN: Final = ", run again"
+"""What errors of a delivery advise at their end; the daemon does so itself."""
 
 
 class StopRequest(BaseException):
@@ -167,25 +170,60 @@ class Tail:
         self._next_search = self._passed = -_LONGEST_PAUSE
 
     def connect(self) -> None:
-        """Reach the server. Raises UnreachableError, or DeliveryError when it refuses."""
-        if self._server is None:
+        """Reach the server. Raises UnreachableError, or DeliveryError when it refuses.
 
-            def done(_: object, server: Server) -> None:
-                self._server = server
+        The daemon is ready as soon as nothing but an outage can stand in its way.
+        """
+        try:
+            if self._server is None:
+                self._server = self._reached()
+        except UnreachableError:
+            self._supervisor.ready()
+            raise
+        self._supervisor.ready()
 
-            work = Alongside(_called, Control(), width=1, done=done, told=None, meanwhile=self._supervisor.alive)
-            with work as connecting:
-                connecting.hand_over(self._connect)
-                connecting.wait()
+    def take_over(self, other: "Tail") -> None:
+        """Go on in place of another one of this process: hold what it held, count on from where it was."""
+        self._collector.followed.take_over(other._collector.followed)
+        self._monitor.take_over(other._monitor)
+        self._failures, self._delivered = other._failures, other._delivered
+
+    def close(self) -> None:
+        """Close the logs that are held open, and say in the file of metrics that nobody follows them."""
+        self._collector.close()
+        with suppress(StateError):
+            self._monitor.stopped()
 
     def run(self) -> None:
         """Follow, through outages of whatever it takes. Raises DeliveryError when the server refuses from the start."""
-        self._supervisor.ready()
         while True:
             search = self._failures > 0 or time.monotonic() >= self._next_search
             if search or self._due():
                 self._pass(search=search)
             self._wait(self._pace.poll)
+
+    def _reached(self) -> Server:
+        """Connect beside the signals; a server that does not answer for a while is an outage."""
+        found: list[Server] = []
+        begun = time.monotonic()
+
+        def meanwhile() -> None:
+            self._meanwhile()
+            if time.monotonic() - begun >= _READY_SECONDS:
+                self._supervisor.ready()
+
+        def done(_: object, server: Server) -> None:
+            found.append(server)
+
+        with Alongside(_called, Control(), width=1, done=done, told=None, meanwhile=meanwhile) as connecting:
+            connecting.hand_over(self._connect)
+            connecting.wait()
+        return found[0]
+
+    def stopped(self) -> None:
+        """Let the file of metrics say that nobody works any more."""
+        with suppress(StateError):
+            self._monitor.stopped()
 
     def _due(self) -> bool:
         if self._collector.followed.changed():
@@ -217,7 +255,7 @@ class Tail:
             self._letters,
             self._limits,
             search=search,
-            meanwhile=self._supervisor.alive,
+            meanwhile=self._meanwhile,
             monitor=self._monitor,
         )
         if search:
@@ -243,17 +281,25 @@ class Tail:
     def _failed(self, error: SiplogsError) -> None:
         """Nothing is lost: wait, longer each time, and go on from the checkpoint."""
         self._failures += 1
+        text = str(error).removesuffix(_RUN_AGAIN)
         with suppress(StateError):
-            self._monitor.failed(str(error))
-        self._journal.write("error", str(error), failures=self._failures, waiting=self._collector.lag())
-        self._supervisor.status(f"waiting: {error}")
+            self._monitor.failed(text)
+        self._journal.write("error", text, failures=self._failures, waiting=self._collector.lag())
+        self._supervisor.status(f"waiting: {text}")
         self._wait(min(_LONGEST_PAUSE, 2.0 ** min(self._failures - 1, 6)))
 
+    def _meanwhile(self) -> None:
+        """Tell the watchdog that all is well, and keep hold of logs that are rotated while there is a wait."""
+        self._supervisor.alive()
+        if self._collector.followed.changed():
+            with suppress(StateError):
+                self._collector.note(search=False)
+            self._collector.disturbed = True
+
     def _wait(self, seconds: float) -> None:
-        """Wait, telling the watchdog meanwhile that all is well."""
         end = time.monotonic() + seconds
         while (left := end - time.monotonic()) > 0:
-            self._supervisor.alive()
+            self._meanwhile() if self._failures else self._supervisor.alive()
             time.sleep(min(left, 1.0))
 
 

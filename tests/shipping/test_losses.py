@@ -1,0 +1,116 @@
+"""What was deleted before it was read is said, once; what was read, or only rotated, is not."""
+
+import os
+import shutil
+from pathlib import Path
+from typing import Any
+
+import pytest
+from test_collect import log_text
+from test_followed import ids, start
+
+__all__ = ["start"]
+
+
+def test_a_log_that_grew_and_was_deleted_between_two_runs_is_said(start: Any, tmp_path: Path) -> None:
+    """What was written after the last look is known to nobody: it is said that it may be lost, and since when."""
+    daemon = start(once=True)
+    daemon.append(log_text(0, 5))
+    assert daemon.passes() == 5
+    daemon.append(log_text(5, 5))
+    daemon.live.unlink()
+    daemon.append(log_text(100, 3))
+    daemon.again()
+    assert daemon.passes() == 3
+    (warning,) = daemon.warnings
+    assert warning.startswith(f"{daemon.live}: deleted or overwritten; anything written to it after 20")
+    daemon.again()
+    daemon.passes()
+    assert len(daemon.warnings) == 1
+
+
+@pytest.mark.parametrize("noted", [False, True])
+def test_a_log_emptied_without_a_copy_is_said(start: Any, tmp_path: Path, noted: bool) -> None:
+    """Its inode stays, so only the content tells."""
+    daemon = start()
+    daemon.append(log_text(0, 5))
+    assert daemon.passes() == 5
+    daemon.append(log_text(5, 20))
+    if noted:
+        daemon.collector.note()
+    os.truncate(daemon.live, 0)
+    daemon.again()
+    daemon.passes()
+    daemon.append(log_text(100, 3))
+    assert daemon.passes() == 3
+    (warning,) = daemon.warnings
+    assert ("bytes of it were deleted or overwritten before" in warning) is noted
+    assert ("anything written to it after" in warning) is not noted
+
+
+@pytest.mark.parametrize("copy", [False, True])
+def test_rotation_alone_is_no_loss(start: Any, tmp_path: Path, copy: bool) -> None:
+    daemon = start(once=True)
+    for turn in range(3):
+        daemon.append(log_text(turn * 100, 5))
+        daemon.again()
+        daemon.passes()
+        daemon.append(log_text(turn * 100 + 5, 2))
+        if copy:
+            shutil.copy2(daemon.live, tmp_path / f"full.{turn}")
+            os.truncate(daemon.live, 0)
+        else:
+            daemon.live.rename(tmp_path / f"full.{turn}")
+    daemon.again()
+    daemon.passes()
+    (tmp_path / "full.0").unlink()
+    daemon.again()
+    daemon.passes()
+    assert len(daemon.ids) == 21
+    assert daemon.warnings == []
+
+
+def test_a_log_deleted_under_a_daemon_is_read_to_its_end_and_no_loss(start: Any, tmp_path: Path) -> None:
+    daemon = start()
+    daemon.append(log_text(0, 5))
+    assert daemon.passes() == 5
+    daemon.append(log_text(5, 5))
+    expected = ids(daemon.live)
+    daemon.live.unlink()
+    daemon.append(log_text(100, 3))
+    daemon.passes()
+    daemon.passes(seconds=100)
+    daemon.passes(seconds=100)
+    assert sorted(daemon.ids) == sorted(expected + ids(daemon.live))
+    assert daemon.warnings == []
+
+
+def test_logs_that_come_and_go_while_a_delivery_waits_are_held(start: Any, tmp_path: Path) -> None:
+    """FreeSWITCH's `maximum-rotate`: the oldest is deleted at each rollover, long before the pass is over."""
+    daemon = start()
+    daemon.append(log_text(0, 5))
+    documents = daemon.collector.documents()
+    sent = [next(documents)]
+    expected = ids(daemon.live)
+    for turn in range(1, 5):
+        daemon.live.rename(tmp_path / "full.1")
+        daemon.append(log_text(turn * 100, 4))
+        expected += ids(daemon.live)
+        daemon.collector.note(search=False)
+    sent += documents
+    daemon.collector.settled(sent)
+    daemon.collector.finish()
+    daemon.delivered += sent
+    daemon.passes()
+    assert sorted(daemon.ids) == sorted(expected)
+    assert daemon.warnings == []
+
+
+def test_a_run_that_is_not_noted_leaves_the_rest_for_the_next(start: Any, tmp_path: Path) -> None:
+    daemon = start(noted=False)
+    daemon.append(log_text(0, 5))
+    assert daemon.passes() == 5
+    daemon.settings = daemon.settings.__class__(inputs=daemon.settings.inputs, idle=daemon.settings.idle)
+    daemon.again()
+    assert daemon.passes() == 5
+    assert daemon.passes() == 0
