@@ -134,6 +134,9 @@ class Scanner:
         self._dated = dated
         self._live = live
         self._settling = False
+        self._last = 0
+        self._cut: int | None = None
+        self._unfinished: int | None = None
         self._dated_at = 0
         self._marks: list[tuple[int, int]] = []
         self._next_mark = 0
@@ -178,7 +181,12 @@ class Scanner:
 
     @property
     def settled(self) -> int:
-        """Return the offset before which nothing is needed any more: behind the last record or what was skipped."""
+        """Return the offset before which nothing is needed any more: behind the last record or what was skipped.
+
+        What was unfinished at the end of a log is needed once more, whether it was taken for a record or not.
+        """
+        if self._unfinished is not None:
+            return self._unfinished
         return self._base + max(self._floor, self._keep_from(), 0)
 
     @property
@@ -193,6 +201,7 @@ class Scanner:
 
     def feed(self, block: bytes, *, final: bool = False) -> Iterator[Record]:
         """Take more bytes and yield the records that are complete; with `final` also an unfinished last one."""
+        self._cut = None
         self.accounting.read += len(block)
         self.accounting.lines += block.count(b"\n")
         self._data = self._data + block if self._data else block
@@ -203,7 +212,16 @@ class Scanner:
             self._scanned = limit
             yield from self._records(final=final)
         yield from self._records(final=final)
+        if final:
+            self._unfinished = self._base + self._whole_until()
         self._forget(final=final)
+
+    def _whole_until(self) -> int:
+        """Return where to read on should a log that seemed to be at its end grow: nothing unfinished is left behind."""
+        if self._cut is not None:
+            return self._cut
+        begun = self._floor == len(self._data) and not self._data.endswith(b"\n")
+        return self._last if begun else max(self._floor, self._keep_from())
 
     def _line_limit(self, *, final: bool) -> int:
         if self._stop is not None and self._base + len(self._data) >= self._stop:
@@ -322,6 +340,9 @@ class Scanner:
 
     def _take(self, rule: Rule, start: int, prefix: Any, match: Any, frame: Frame) -> Record:
         accounting, end = self.accounting, frame.end
+        self._last = start
+        if frame.damage and end == len(self._data):
+            self._cut = start
         accounting.rules[rule.key] += 1
         if frame.damage:
             accounting.reasons["too-large" if frame.damage == "too-large" else "truncated"] += 1

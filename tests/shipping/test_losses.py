@@ -7,7 +7,9 @@ from typing import Any
 
 import pytest
 from test_collect import log_text
-from test_followed import ids, start
+from test_followed import ids, start, traced
+
+from tests.packs.writers import WRITERS, message
 
 __all__ = ["start"]
 
@@ -114,3 +116,27 @@ def test_a_run_that_is_not_noted_leaves_the_rest_for_the_next(start: Any, tmp_pa
     daemon.again()
     assert daemon.passes() == 5
     assert daemon.passes() == 0
+
+
+@pytest.mark.parametrize("end", range(1, 1000, 29))
+@pytest.mark.parametrize("text", [log_text(0, 2), traced(0, 2), WRITERS["chan_sip-received"][1](message()) * 2])
+def test_what_was_left_unfinished_for_long_is_taken_up_when_it_goes_on(
+    start: Any, tmp_path: Path, text: bytes, end: int
+) -> None:
+    """A writer's buffer ends anywhere. What was sent as truncated meanwhile stays that; all else arrives whole."""
+    daemon = start()
+    daemon.append(text[:end])
+    daemon.passes()
+    daemon.passes(seconds=100)
+    assert daemon.collector.lag() == 0
+    early = {one.id for one in daemon.delivered}
+    daemon.append(text[end:])
+    daemon.passes()
+    daemon.passes(seconds=100)
+    whole = {one.split("-")[1]: one for one in ids(daemon.live)}
+    assert [one.id.split("-")[1] for one in daemon.delivered] == list(whole)
+    cut = [one for one in daemon.delivered if b'"truncated":true' in one.body]
+    assert all(one.id in early for one in cut)
+    assert {one.id for one in daemon.delivered if one not in cut} == {
+        one for place, one in whole.items() if place not in {one.id.split("-")[1] for one in cut}
+    }
