@@ -142,7 +142,12 @@ class Reading:
 
     def __iter__(self) -> Iterator[Event]:
         """Yield the events; a source that fails in the middle ends the iteration and leaves its error in `trouble`."""
-        part, source, packs = self.part, self.part.source, self._engine.packs
+        part, packs = self.part, self._engine.packs
+        try:
+            builder = self._builder(part.source)
+        except SourceError as error:
+            self.trouble = error
+            return
         blocks = self._blocks()
         first = next(blocks, b"")
         self.head = first[:HEAD]
@@ -162,7 +167,6 @@ class Reading:
             live=part.live,
         )
         stream = RecordStream(scanner, [pack for pack in packs.values() if pack.product in products], part.start)
-        builder = self._builder(source)
         self._stream, self.accounting = stream, scanner.accounting
         for record in stream(_chained(first, blocks)):
             self.dated = record.dated or self.dated

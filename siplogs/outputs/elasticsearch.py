@@ -118,6 +118,8 @@ class Server:
             text = "refuses the credentials" if given else "wants credentials"
             remedy = "check elasticsearch.api_key_file, or elasticsearch.username and elasticsearch.password_file"
             return DeliveryError(f"Elasticsearch at {self.name} {text} (401): {remedy}")
+        if answer.status == 403 and "blocked by:" in why:
+            return UnreachableError(f"{doing}: Elasticsearch at {self.name} must not be written at the moment: {why}")
         if answer.status == 403:
             return DeliveryError(f"{doing}: the credentials lack a privilege (403): {why or 'no reason given'}")
         kind = UnreachableError if answer.status == 429 or answer.status >= 500 else DeliveryError

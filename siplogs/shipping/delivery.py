@@ -21,6 +21,7 @@ _FATAL: Final = {
     "security_exception": "the credentials lack a privilege: give them create_doc and auto_configure on siplogs-*",
     "index_not_found_exception": "the index cannot be made: allow siplogs-* in action.auto_create_index",
 }
+_FULL: Final = "shards open"
 _LONGEST_PAUSE: Final = 60.0
 _LONGEST_WISH: Final = 600.0
 _REFUSED_AS_A_WHOLE: Final = {400, 413}
@@ -171,7 +172,7 @@ class _Shipment:
                 self.report.created += 1
             elif status == 409:
                 self.report.present += 1
-            elif status == 429 or status >= 500:
+            elif _is_passing(item):
                 again.append(document)
             else:
                 error = item.get("error", {})
@@ -195,11 +196,17 @@ def _items(body: Any, number: int) -> list[dict[str, Any]] | None:
     return found if good else None  # type: ignore[return-value]
 
 
+def _is_passing(item: dict[str, Any]) -> bool:
+    """Tell whether a document may be taken later: the server has too much to do, or no room for another index."""
+    status: int = item["status"]
+    return status == 429 or status >= 500 or (status == 400 and _FULL in reason(item))
+
+
 def _trouble(answer: Answer) -> str:
     items = answer.body.get("items", ()) if isinstance(answer.body, dict) else ()
-    for item in _items(answer.body, len(items)) or ():
-        if item["status"] == 429 or item["status"] >= 500:
-            return f"Elasticsearch is overloaded ({item['status']}: {reason(item)})"
+    for item in filter(_is_passing, _items(answer.body, len(items)) or ()):
+        what = "has no room for more indices; prune, or raise the limit" if item["status"] == 400 else "is overloaded"
+        return f"Elasticsearch {what} ({item['status']}: {reason(item)})"
     if answer.status == 200:
         return "what answers is not Elasticsearch's bulk API: see what stands between, and elasticsearch.url"
     return f"Elasticsearch is overloaded ({answer.status}: {reason(answer.body)})"

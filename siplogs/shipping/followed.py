@@ -8,6 +8,7 @@ file server differ, and the host's may be set.
 
 import glob
 import os
+import re
 import time
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
@@ -29,7 +30,7 @@ from siplogs.sources.source import shown
 FIRST_LINE: Final = 1024
 _TRUSTED: Final = 10
 _HELD_SECONDS: Final = 3600.0
-_EMPTY: Final = ": the file is empty"
+_EMPTY: Final = re.compile(r": the (file|\w+ archive) is empty")
 _PASSING: Final = (": no such file", ": another file took its place", ": became shorter")
 
 Look = tuple[float, ...]
@@ -182,6 +183,7 @@ class Followed:
             apart, waiting = told_apart(key, files, known.get(key, {}))
             found |= apart
             self._around |= {source.path: _look_of(source) for source in waiting}
+        found |= self._still_held(found, places)
         found |= {key: (source, self._options_of(key)) for key, source in self._moved(places, found.keys())}
         return [self._log(key, source, options, places) for key, (source, options) in found.items()]
 
@@ -193,13 +195,13 @@ class Followed:
             self._around |= {folder: look(folder) for folder in _folders(one.paths)}
             warnings: list[str] = []
             sets = find_sets([*one.paths, *beside], warn=warnings.append)
-            empty = [text.partition(_EMPTY)[0] for text in warnings if _EMPTY in text]
-            warnings = [text for text in warnings if _EMPTY not in text and not text.startswith(quiet)]
+            empty = [(text[: found.start()], found[1]) for text in warnings if (found := _EMPTY.search(text))]
+            warnings = [text for text in warnings if not _EMPTY.search(text) and not text.startswith(quiet)]
             if attempt == 2 or not any(map(is_passing, warnings)):
                 break
         for text in warnings:
             self._warn(text)
-        self._around |= {path: seen if (seen := look(path))[2:3] == (0,) else () for path in empty}
+        self._around |= {path: _look_of_empty(path, kind) for path, kind in empty}
         for log in sets:
             for source in log.sources:
                 folder = str(Path(source.path).parent)
@@ -251,6 +253,12 @@ class Followed:
             else:
                 os.close(descriptor)
 
+    def _still_held(self, found: Mapping[Key, Found], places: Mapping[Key, Place]) -> dict[Key, Found]:
+        """Prefer a file that is held to its archive: something may still be written to it."""
+        archives = {key: one for key, one in found.items() if key in self._held and not one[0].seekable}
+        held = {key: self._held_source(key, places[key]) for key in archives if key in places}
+        return {key: (source, archives[key][1]) for key, source in held.items() if source is not None}
+
     def _moved(self, places: Mapping[Key, Place], found: Collection[Key]) -> Iterator[tuple[Key, Source]]:
         """Find logs that left their paths: by the descriptor that is held, or by inode in their folder."""
         folders: dict[str, dict[int, str]] = {}
@@ -301,6 +309,12 @@ def look(path: str) -> Look:
     except (OSError, ValueError):
         return ()
     return status.st_dev, status.st_ino, status.st_size, status.st_mtime
+
+
+def _look_of_empty(path: str, kind: str) -> Look:
+    """Return what something empty looks like; a file that is not empty any more looks different from that."""
+    seen = look(path)
+    return seen if seen[2:3] == (0,) or kind != "file" else ()
 
 
 def _look_of(source: Source) -> Look:
