@@ -1,5 +1,6 @@
 """What was deleted before it was read is said, once; what was read, or only rotated, is not."""
 
+import gzip
 import os
 import shutil
 from pathlib import Path
@@ -116,6 +117,36 @@ def test_a_run_that_is_not_noted_leaves_the_rest_for_the_next(start: Any, tmp_pa
     daemon.again()
     assert daemon.passes() == 5
     assert daemon.passes() == 0
+
+
+def test_an_archive_of_an_empty_log_is_nothing_to_warn_of(start: Any, tmp_path: Path) -> None:
+    """logrotate packs the log of a quiet day as well."""
+    daemon = start()
+    daemon.append(log_text(0, 2))
+    (tmp_path / "full.1.gz").write_bytes(gzip.compress(b""))
+    assert daemon.passes() == 2
+    assert not daemon.collector.followed.changed()
+    assert daemon.passes() == 0
+    assert daemon.warnings == []
+
+
+def test_what_is_written_to_a_log_after_it_was_packed_is_read(start: Any, tmp_path: Path) -> None:
+    daemon = start()
+    daemon.append(log_text(0, 3))
+    with daemon.live.open("ab", buffering=0) as writer:
+        assert daemon.passes() == 3
+        daemon.live.rename(tmp_path / "full.1")
+        daemon.append(log_text(100, 1))
+        (tmp_path / "full.1.gz").write_bytes(gzip.compress((tmp_path / "full.1").read_bytes()))
+        (tmp_path / "full.1").unlink()
+        assert daemon.passes() == 1
+        writer.write(log_text(3, 1))
+        assert daemon.passes() == 1
+    daemon.passes(seconds=100)
+    daemon.passes(seconds=100)
+    assert daemon.passes() == 0
+    assert len(set(daemon.ids)) == len(daemon.ids) == 5
+    assert daemon.warnings == []
 
 
 @pytest.mark.parametrize("end", range(1, 1000, 29))
