@@ -6,7 +6,6 @@ started for it (`make elasticsearch` installs that).
 """
 
 import argparse
-import re
 import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -15,6 +14,7 @@ from tempfile import TemporaryDirectory
 
 from benchmarks.loads import LOADS, MEGABYTE, Load, prepare
 from benchmarks.measure import DATA, ROOT
+from benchmarks.page import replaced
 from benchmarks.server import running
 from siplogs.config import ElasticsearchSettings
 from siplogs.errors import SiplogsError
@@ -136,15 +136,8 @@ def main() -> int:
     print(text)
     if given.write:
         file = ROOT / "docs" / "benchmarks.md"
-        file.write_text(replaced(file.read_text(encoding="utf-8"), text), encoding="utf-8")
+        file.write_text(replaced(file.read_text(encoding="utf-8"), text, "## The exact commands"), encoding="utf-8")
     return 0
-
-
-def replaced(page: str, text: str) -> str:
-    """Return a page with its section of this title replaced, or with the section before the commands."""
-    old = re.search(rf"^{TITLE}\n.*?(?=^## |\Z)", page, re.MULTILINE | re.DOTALL)
-    start, end = old.span() if old else (page.index("## The exact commands"),) * 2
-    return f"{page[:start]}{text}\n{page[end:]}"
 
 
 if __name__ == "__main__":

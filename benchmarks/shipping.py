@@ -25,6 +25,7 @@ from elasticsearch.helpers import parallel_bulk
 
 from benchmarks.loads import LOADS, MEGABYTE, prepare
 from benchmarks.measure import DATA, ROOT
+from benchmarks.page import replaced
 from benchmarks.report import host, table
 from benchmarks.server import running
 from siplogs.outputs.elasticsearch import document
@@ -327,7 +328,10 @@ _INTRODUCTION = """\
 # Benchmarks of shipping
 
 Written by `make benchmark-shipping` (`python -m benchmarks.shipping --write`); do not edit by hand. Elasticsearch runs
-on the same machine, one node with a heap of 512 MB."""
+on the same machine, one node with a heap of 512 MB.
+
+## Host
+"""
 
 _SPEED = """\
 ## Documents a second
@@ -363,17 +367,17 @@ def main() -> int:
     parser.add_argument("--only", choices=_PARTS, help="only this part")
     parser.add_argument("--write", action="store_true", help="write docs/benchmarks-shipping.md")
     given = parser.parse_args()
-    if given.only and given.write:
-        parser.error("--write wants everything: leave out --only")
     try:
         parts = [part(given) for name, part in _PARTS.items() if given.only in (None, name)]
     except OSError as error:
         _say(f"benchmarks: {error}")
         return 2
-    text = "\n\n".join([_INTRODUCTION, *parts, "## Host\n\n" + table(host())]) + "\n"
-    print(text)
+    print("\n\n".join(parts))
     if given.write:
-        DOCUMENT.write_text(text, encoding="utf-8")
+        page = DOCUMENT.read_text(encoding="utf-8") if given.only else _INTRODUCTION
+        for part in (*parts, "## Host\n\n" + table(host())):
+            page = replaced(page, part, "## Host")
+        DOCUMENT.write_text(page.rstrip() + "\n", encoding="utf-8")
     return 0
 
 
