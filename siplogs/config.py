@@ -9,8 +9,7 @@ import os
 import re
 import socket
 import stat
-import tomllib
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal, NamedTuple, get_args, get_origin
@@ -20,20 +19,30 @@ import msgspec
 from msgspec import Struct, field
 
 from siplogs.errors import ConfigError
-from siplogs.secrets import unsafe, with_secrets
-from siplogs.toml_lines import Key, key_lines
+from siplogs.secrets import systemd_credentials, unsafe, with_secrets
+from siplogs.toml_lines import Key, NotTomlError, key_lines, parsed
 
 DEFAULT_FILE: Final = Path("/etc/siplogs/siplogs.toml")
+STATE_FOLDER: Final = Path("/var/lib/siplogs")
 
 Period = Literal["day", "week", "month", "year"]
 Count = Annotated[int, msgspec.Meta(ge=1)]
+LogPath = Annotated[str, msgspec.Meta(pattern=r"^[^\0]+$")]
 
 _DEFAULT_PORTS: Final = {("elasticsearch", "http"): 9200, ("kibana", "http"): 5601}
 _ADDRESS: Final = re.compile(r"(?i:https?)://[\w.:\[\]-]+(?:/[^\s?#\x00-\x20\x7f-\uffff]*)?")
 _ENVIRONMENT: Final = "environment"
-_SYSTEMD_CREDENTIALS: Final = {"elasticsearch-api-key": "api_key_file", "elasticsearch-password": "password_file"}
 
-_TOML_PLACE: Final = re.compile(r" \(at line (\d+), column \d+\)$")
+# Variables that are read elsewhere, or belong to this program's own tests.
+_NO_SETTING: Final = re.compile(r"config|patterns|test_.*")
+
+# Settings that a section [[input]] may have, too, for its own logs.
+_GENERAL: Final = ("timezone", "host_name")
+
+_SHAPES: Final = {
+    "host_name": (re.compile(r"[^\x00-\x1f\x7f\ud800-\udfff]*"), "a name in UTF-8 without control characters"),
+    "kibana.space": (re.compile(r"[a-z0-9_-]+"), "the id of a space: small letters, digits, - and _"),
+}
 
 # A way to authenticate that a stronger layer sets puts those of weaker layers out of force.
 _REPLACES: Final = {
@@ -58,9 +67,9 @@ class ElasticsearchSettings(Struct, frozen=True):
     verify: bool = True
     compress: bool = False
     period: Period = "month"
-    shards: Count = 1
+    shards: Annotated[int, msgspec.Meta(ge=1, le=1024)] = 1
     replicas: Annotated[int, msgspec.Meta(ge=0)] = 1
-    retention_days: Annotated[int, msgspec.Meta(ge=0)] = 0
+    retention_days: Annotated[int, msgspec.Meta(ge=0, le=36_500)] = 0
 
 
 class KibanaSettings(Struct, frozen=True):
@@ -82,9 +91,12 @@ class DeliverySettings(Struct, frozen=True):
 
 
 class InputSettings(Struct, frozen=True):
-    """Logs that `ship` and `tail` read: paths, globs or folders, and how these logs are to be read."""
+    """Logs that `ship` and `tail` read: paths, globs or folders, and how these logs are to be read.
 
-    paths: Annotated[list[str], msgspec.Meta(min_length=1)]
+    What is left empty, or given by environment or command line, which outweigh the file, is as for all logs.
+    """
+
+    paths: Annotated[list[LogPath], msgspec.Meta(min_length=1)]
     pack: str = ""
     timezone: str = ""
     host_name: str = ""
@@ -207,12 +219,14 @@ def _layers(
     """Return the checked layers, the weakest first, and warnings about the file."""
     (file, values), warnings = _file(path, environment, secrets=secrets)
     layers = (
-        (_Origin("systemd credentials"), _systemd_credentials(environment)),
         (file, values),
         (_Origin(_ENVIRONMENT), _environment(environment)),
         (_Origin("command line"), overrides or {}),
     )
-    return [(origin, _checked(layer, Settings, origin)) for origin, layer in layers], warnings
+    checked = [(origin, _checked(layer, Settings, origin)) for origin, layer in layers]
+    user = any("username" in layer.get("elasticsearch", ()) for _, layer in checked)
+    credentials = {"elasticsearch": systemd_credentials(environment, user=user)}
+    return [(_Origin("systemd credentials"), credentials), *checked], warnings
 
 
 def _marked(value: Any, origin: _Origin, key: Key = ()) -> Any:
@@ -239,9 +253,8 @@ def _file(
     source = chosen or DEFAULT_FILE
     try:
         with source.open("rb") as opened:
-            text = opened.read().decode("utf-8")
+            text, values = parsed(opened.read())
             mode = os.fstat(opened.fileno()).st_mode
-        values = tomllib.loads(text)
     except FileNotFoundError:
         if chosen is None:
             return (_Origin(str(source)), {}), []
@@ -252,41 +265,40 @@ def _file(
                 f"{source}: cannot be read ({error.strerror}); going on without its settings"
             ]
         raise ConfigError(f"{source}: cannot be read ({error.strerror}); its reader needs permission") from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        place = _TOML_PLACE.search(str(error))
-        where = f"{source}:{place[1]}" if place else source
-        raise ConfigError(f"{where}: is not TOML: {error}; mend that place") from error
+    except NotTomlError as error:
+        raise ConfigError(f"{source}:{error.line}: is not TOML: {error}; mend that place") from error
     secret = {"api_key", "password"} & set(values.get("elasticsearch") or ())
     exposed = secrets and secret and mode & stat.S_IROTH
     warning = f"{source} holds {' and '.join(sorted(secret))} and every user can read it: chmod o-r {source}"
     return (_Origin(str(source), text), values), [warning] if exposed else []
 
 
-def _systemd_credentials(environment: Mapping[str, str]) -> dict[str, Any]:
-    folder = environment.get("CREDENTIALS_DIRECTORY")
-    found = {
-        key: str(Path(folder, name))
-        for name, key in _SYSTEMD_CREDENTIALS.items()
-        if folder and os.path.exists(Path(folder, name))  # noqa: PTH110 (False where the folder must not be read)
-    }
-    if len(found) > 1:
-        found.pop("password_file")
-    return {"elasticsearch": found}
-
-
 def _environment(environment: Mapping[str, str]) -> dict[str, Any]:
     values: dict[str, Any] = {}
-    sections = {name for name, kind in _fields(Settings).items() if _is_section(kind)}
+    known = dict(_variables())
     for variable, value in environment.items():
-        name = variable.removeprefix("SIPLOGS_").lower()
-        section, _, key = name.partition("_")
         if not value or not variable.startswith("SIPLOGS_"):
             continue
-        if section in sections:
-            values.setdefault(section, {})[key] = value
-        elif name in _fields(Settings):
-            values[name] = value
+        name = variable.removeprefix("SIPLOGS_").lower()
+        if name in known:
+            *section, key = known[name]
+            (values.setdefault(section[0], {}) if section else values)[key] = value
+        elif not _NO_SETTING.fullmatch(name):
+            near = get_close_matches(name, known, n=1, cutoff=0.5)
+            remedy = (
+                f"did you mean SIPLOGS_{near[0].upper()}?" if near else "unset it; settings are called as in the file"
+            )
+            raise ConfigError(f"{_ENVIRONMENT}: {variable}: unknown variable; {remedy}")
     return values
+
+
+def _variables() -> Iterator[tuple[str, tuple[str, ...]]]:
+    """Yield the name of each variable, in small letters and without what is before all, and the setting that it is."""
+    for name, kind in _fields(Settings).items():
+        if _is_section(kind):
+            yield from ((f"{name}_{key}", (name, key)) for key in _fields(kind))
+        elif name != "input":
+            yield name, (name,)
 
 
 def _checked(values: Mapping[str, Any], kind: Any, origin: _Origin, key: Key = ()) -> dict[str, Any]:
@@ -329,19 +341,31 @@ def _value(key: Key, value: Any, expected: Any, origin: _Origin) -> Any:
     name = name_of(key)
     if name == "elasticsearch.url" and isinstance(value, str):
         value = [part for part in re.split(r"[,\s]+", value) if part]
-    choices = get_args(expected) if get_origin(expected) is Literal else ()
+    choices = _choices(name, expected)
     if choices and value not in choices:
-        raise ConfigError(f"{origin.at(key)}: {name}: {value!r} is none of {', '.join(choices)}")
+        raise ConfigError(f"{origin.at(key)}: {name}: {value!r} is none of {', '.join(filter(None, choices))}")
     try:
         converted = msgspec.convert(value, expected, strict=origin.text is not None)
     except msgspec.ValidationError as error:
         reason = str(error).partition(" - at")[0].replace("`", "")
         raise ConfigError(f"{origin.at(key)}: {name}: {reason[:1].lower()}{reason[1:]}") from None
+    shape, told = _SHAPES.get(name, (None, ""))
+    if shape is not None and not shape.fullmatch(converted):
+        raise ConfigError(f"{origin.at(key)}: {name}: {converted!r} is not {told}")
     if name == "elasticsearch.url":
         return [_address(one, key, origin) for one in converted]
     if name == "kibana.url":
         return _address(converted, key, origin)
     return converted
+
+
+def _choices(name: str, expected: Any) -> Collection[Any]:
+    """Return the values that a setting may have, nothing where they cannot be counted."""
+    if name == "language":
+        from siplogs.knowledge.base import DATA
+
+        return ["", *sorted(path.parent.name for path in DATA.glob("*/sip"))]
+    return get_args(expected) if get_origin(expected) is Literal else ()
 
 
 def _address(url: str, key: Key, origin: _Origin) -> str:
@@ -362,6 +386,9 @@ def _address(url: str, key: Key, origin: _Origin) -> str:
 
 
 def _merge(weaker: dict[str, Any], stronger: Mapping[str, Any]) -> None:
+    for one in weaker.get("input", ()):
+        for name in filter(stronger.get, _GENERAL):
+            one.pop(name, None)
     for name, value in stronger.items():
         if isinstance(value, dict):
             below = weaker.setdefault(name, {})
@@ -375,8 +402,8 @@ def _merge(weaker: dict[str, Any], stronger: Mapping[str, Any]) -> None:
 def _state_folder(environment: Mapping[str, str]) -> Path:
     if environment.get("STATE_DIRECTORY"):
         return Path(environment["STATE_DIRECTORY"].partition(":")[0])
-    if os.geteuid() == 0:
-        return Path("/var/lib/siplogs")
+    if os.geteuid() == 0 or os.access(STATE_FOLDER, os.W_OK | os.X_OK, effective_ids=True):
+        return STATE_FOLDER
     return Path(environment.get("XDG_STATE_HOME") or Path.home() / ".local/state") / "siplogs"
 
 

@@ -1,7 +1,8 @@
 """The secrets that settings hold or point to: read, checked, never shown."""
 
+import os
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 from urllib.parse import urlsplit
@@ -15,8 +16,22 @@ if TYPE_CHECKING:
 
 _LOOPBACK: Final = {"localhost", "127.0.0.1", "::1"}
 _SECRETS: Final = ("api_key", "password")
+_SYSTEMD_CREDENTIALS: Final = {"elasticsearch-api-key": "api_key_file", "elasticsearch-password": "password_file"}
 _API_KEY: Final = re.compile(r"[A-Za-z0-9_+/=:.-]+")
 _NOT_SENT: Final = re.compile("[\x00-\x1f\x7f\ud800-\udfff]")
+
+
+def systemd_credentials(environment: Mapping[str, str], *, user: bool) -> dict[str, str]:
+    """Return where systemd put secrets, as settings; of a key and a password the latter where there is a user."""
+    folder = environment.get("CREDENTIALS_DIRECTORY")
+    found = {
+        key: str(Path(folder, name))
+        for name, key in _SYSTEMD_CREDENTIALS.items()
+        if folder and os.path.exists(Path(folder, name))  # noqa: PTH110 (False where the folder must not be read)
+    }
+    if len(found) > 1:
+        found.pop("api_key_file" if user else "password_file")
+    return found
 
 
 def with_secrets(settings: "ElasticsearchSettings") -> "ElasticsearchSettings":
@@ -33,8 +48,8 @@ def with_secrets(settings: "ElasticsearchSettings") -> "ElasticsearchSettings":
     if settings.api_key and (settings.username or settings.password):
         raise ConfigError("elasticsearch.api_key and elasticsearch.username are both set; keep one way to authenticate")
     if bool(settings.username) != bool(settings.password):
-        missing = "password_file" if settings.username else "username"
-        raise ConfigError(f"elasticsearch.{missing} is missing: a user name and a password belong together")
+        there, missing = ("username", "password_file") if settings.username else ("password", "username")
+        raise ConfigError(f"elasticsearch.{there} needs elasticsearch.{missing}: a user and a password belong together")
     return settings
 
 

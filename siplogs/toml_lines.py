@@ -1,17 +1,47 @@
-"""On which line of a TOML text each key stands, which the standard library's parser does not tell."""
+"""On which line of a TOML text each key stands, and where it is wrong: the standard library does not tell."""
 
+import codecs
+import re
 import tomllib
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, Final
 
 Key = tuple[str | int, ...]
+
+_PLACE: Final = re.compile(r" \(at line (\d+), column \d+\)$")
+
+
+class NotTomlError(ValueError):
+    """What is no TOML, and on which line of the text, counted from 1."""
+
+    def __init__(self, line: int, reason: str) -> None:
+        """Keep the line beside the reason."""
+        super().__init__(reason)
+        self.line = line
+
+
+def parsed(data: bytes) -> tuple[str, dict[str, Any]]:
+    """Return the text and the values of a TOML file; the mark that some editors put before UTF-8 is passed over.
+
+    Raises NotTomlError; of a text that ends too early it names the line on which the unfinished statement begins.
+    """
+    data = data.removeprefix(codecs.BOM_UTF8)
+    try:
+        text = data.decode("utf-8")
+        return text, tomllib.loads(text)
+    except UnicodeDecodeError as error:
+        line = data.count(b"\n", 0, error.start) + 1
+        raise NotTomlError(line, f"byte 0x{data[error.start]:02x} is no UTF-8, which TOML has to be") from None
+    except tomllib.TOMLDecodeError as error:
+        place = _PLACE.search(str(error))
+        raise NotTomlError(int(place[1]) if place else _unfinished(text), str(error)) from None
 
 
 def key_lines(text: str) -> dict[Key, int]:
     r"""Return the line, counted from 1, of every table and key of a valid TOML text; places in arrays count from 0.
 
     >>> key_lines('[a]\nb = 1\n[[c]]\nd = [\n2]')
-    {('a',): 1, ('a', 'b'): 2, ('c', 0): 3, ('c', 0, 'd'): 4}
+    {('a',): 1, ('a', 'b'): 2, ('c',): 3, ('c', 0): 3, ('c', 0, 'd'): 4}
     """
     lines: dict[Key, int] = {}
     table: Key = ()
@@ -20,7 +50,8 @@ def key_lines(text: str) -> dict[Key, int]:
         values = tomllib.loads(statement)
         if statement.lstrip().startswith("["):
             table = _table(values, counted)
-            lines.setdefault(table, number)
+            for key in (table[:-1], table) if isinstance(table[-1], int) else (table,):
+                lines.setdefault(key, number)
         else:
             for key in _keys(values):
                 lines.setdefault(table + key, number)
@@ -39,6 +70,15 @@ def _statements(text: str) -> Iterator[tuple[int, str]]:
         if values:
             yield first, pending
         pending = ""
+
+
+def _unfinished(text: str) -> int:
+    """Return the line on which the statement begins that the end of a text cuts off."""
+    behind = 1
+    for number, statement in _statements(text):
+        behind = number + statement.count("\n")
+    lines = enumerate(text.split("\n"), 1)
+    return next((number for number, line in lines if number >= behind and line.partition("#")[0].strip()), behind)
 
 
 def _table(values: dict[str, Any], counted: dict[Key, int]) -> Key:

@@ -153,7 +153,14 @@ def _row(key: Key, value: Any, origins: dict[Key, str]) -> tuple[str, str]:
         value = MASK if value else None
     if value is None:
         return f"# {name} is not set", origin or "default"
-    return f"{name} = {msgspec.json.encode(value).decode()}", origin or _default(key)
+    if isinstance(value, str):
+        value = _encodable(value)
+    return f"{name} = {msgspec.json.encode(value).decode()}", _encodable(origin) or _default(key)
+
+
+def _encodable(text: str) -> str:
+    """Write bytes that are no UTF-8, which paths may hold, as escapes."""
+    return text.encode("utf-8", "backslashreplace").decode("utf-8")
 
 
 def _default(key: Key) -> str:

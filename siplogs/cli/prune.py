@@ -43,7 +43,8 @@ def prune(
     settings = config.load(configuration, {"elasticsearch": {"url": elasticsearch}})
     for warning in settings.warnings:
         typer.echo(warning, err=True)
-    wanted = retention.age(older_than) if older_than else timedelta(days=settings.elasticsearch.retention_days)
+    days = settings.elasticsearch.retention_days
+    wanted = timedelta(days=days) if older_than is None else retention.age(older_than)
     if not wanted:
         raise ConfigError("say what is old: give --older-than 90d, or set elasticsearch.retention_days")
     server = connect(settings.elasticsearch)

@@ -1,6 +1,9 @@
-"""What `ship` and `tail` share: the logs that they read, the server, and the state."""
+"""What `ship`, `tail` and `doctor` share: the logs that they read, the server, and the state."""
 
-from pathlib import Path
+import glob
+import os
+from collections.abc import Sequence
+from pathlib import Path, PurePath
 from typing import TYPE_CHECKING
 
 from siplogs.cli.shared import read_options
@@ -10,28 +13,80 @@ from siplogs.errors import ConfigError
 if TYPE_CHECKING:
     from siplogs.filters import Filter
     from siplogs.outputs.elasticsearch import Server
+    from siplogs.pipeline import ReadOptions
     from siplogs.shipping import collect
     from siplogs.shipping.dead_letters import DeadLetters
     from siplogs.shipping.delivery import Limits
 
 
 def inputs(settings: Settings, paths: list[str], pack: str) -> "tuple[collect.Input, ...]":
-    """Return the logs to read: those of the command line, else of the configuration, else in the usual places."""
+    """Return the logs to read: those of the command line, else of the configuration, else in the usual places.
+
+    Whoever names a log, it is read as the first [[input]] that covers it says, for read otherwise its events would get
+    other ids. Raises ConfigError for a PATH whose files are to be read in several ways.
+    """
+    from siplogs.shipping.collect import Input
+    from siplogs.sources.source import shown
+
+    general = read_options(settings, (pack,) if pack else ())
+    ways = [(one.paths, _way(one, general)) for one in settings.input]
+    if not paths:
+        return tuple(Input(tuple(covered), way) for covered, way in ways) or (Input((), general),)
+    chosen: dict[ReadOptions, list[str]] = {}
+    for path in paths:
+        names = _files(path) if ways else [path]
+        found = {next((way for covered, way in ways if _covers(covered, name)), general) for name in names}
+        if len(found) > 1:
+            text = "the [[input]] of the configuration read the logs in it in several ways; name them one by one"
+            raise ConfigError(f"{shown(path)}: {text}")
+        chosen.setdefault(found.pop(), []).append(path)
+    return tuple(Input(tuple(named), way) for way, named in chosen.items())
+
+
+def _way(one: InputSettings, general: "ReadOptions") -> "ReadOptions":
+    """Return how the logs of an input are read, but for what the command line says."""
     from msgspec.structs import replace
 
-    from siplogs.shipping.collect import Input
+    packs = general.packs or ((one.pack,) if one.pack else ())
+    zone, host = one.timezone or general.timezone, one.host_name or general.host
+    return replace(general, packs=packs, timezone=zone, host=host)
 
-    if paths or not settings.input:
-        return (Input(tuple(paths), read_options(settings, (pack,) if pack else ())),)
-    if pack:
-        raise ConfigError("--pack belongs to PATHs of the command line; set pack of [[input]] in the configuration")
 
-    def one(chosen: InputSettings) -> Input:
-        options = read_options(settings, (chosen.pack,) if chosen.pack else ())
-        zone, host = chosen.timezone or options.timezone, chosen.host_name or options.host
-        return Input(tuple(chosen.paths), replace(options, timezone=zone, host=host))
+def _files(path: str) -> list[str]:
+    """Return the files that a path stands for, as far as they are there; at least the path itself."""
+    from siplogs.sources import find
 
-    return tuple(one(chosen) for chosen in settings.input)
+    literal = os.path.lexists(path) or not glob.has_magic(path)
+    matches = [path] if literal else sorted(glob.glob(path, recursive=True))  # noqa: PTH207 (paths stay as given)
+    names: list[str] = []
+    for match in matches:
+        folder = os.path.isdir(match)  # noqa: PTH112 (False where the folder must not be looked at)
+        names += [source.path for source in find([match], warn=lambda _: None)] if folder else [match]
+    return names or [path]
+
+
+def _covers(paths: Sequence[str], name: str) -> bool:
+    """Tell whether paths name a file, its folder, or the log whose rotation it is; it need not be there."""
+    from siplogs.sources.pipe import STANDARD_INPUT
+    from siplogs.sources.rotation import log_name
+
+    if name == STANDARD_INPUT:
+        return name in paths
+    files = [Path(one) for one in _spellings(name)]
+    logs = [file.with_name(log_name(file.name).family) for file in files if file.name]
+    named = {str(place) for file in (*files, *logs) for place in (file, file.parent)}
+    return any(_stands_for(path, named) for path in paths)
+
+
+def _stands_for(pattern: str, named: set[str]) -> bool:
+    if "**" in pattern and not named.isdisjoint(map(os.path.abspath, glob.glob(pattern, recursive=True))):  # noqa: PTH207
+        return True
+    return any(one == way or PurePath(one).match(way) for one in named for way in _spellings(pattern))
+
+
+def _spellings(path: str) -> tuple[str, str]:
+    """Return a path whole, and with its symbolic links resolved."""
+    return os.path.abspath(path), os.path.realpath(path)  # noqa: PTH100
 
 
 def since_until(since: str | None, until: str | None, timezone: str) -> "Filter | None":

@@ -13,7 +13,7 @@ from msgspec import Struct
 from siplogs.errors import FilterError
 from siplogs.outputs.elasticsearch import EVENTS, Server
 
-_NAME: Final = re.compile(rf"{EVENTS}-(\d{{4}})(?:\.w(\d\d)|(?:\.(\d\d)(?:\.(\d\d))?)?)")
+_NAME: Final = re.compile(rf"{EVENTS}-(\d{{4}})(?:\.w(\d\d)|(?:\.(\d\d)(?:\.(\d\d))?)?)", re.ASCII)
 _AGE: Final = re.compile(r"(\d{1,5})\s*(d|days?|w|weeks?|y|years?)")
 _DAYS: Final = {"d": 1, "w": 7, "y": 365}
 
@@ -41,14 +41,15 @@ def period_end(index: str) -> datetime | None:
     found = _NAME.fullmatch(index)
     if found is None:
         return None
-    year, week, month, day = (int(part) if part else 0 for part in found.groups())
+    year = int(found[1])
+    week, month, day = (int(part) if part else None for part in found.groups()[1:])
     try:
-        if week:
+        if week is not None:
             end = date.fromisocalendar(year, week, 7) + timedelta(days=1)
-        elif day:
+        elif month is not None and day is not None:
             end = date(year, month, day) + timedelta(days=1)
         else:
-            first = date(year, month or 12, 1)
+            first = date(year, 12 if month is None else month, 1)
             end = (first + timedelta(days=31)).replace(day=1)
     except (ValueError, OverflowError):
         return None

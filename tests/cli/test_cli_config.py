@@ -1,5 +1,6 @@
 """`siplogs config`: what is wrong is told with file and line, what is in force with its origin, and no secret ever."""
 
+import os
 import re
 import tomllib
 from pathlib import Path
@@ -74,6 +75,22 @@ def test_a_good_configuration(file: Path) -> None:
         ('paths = ["/mnt/other/full"]', "", "{}:14: input 2: paths is missing; .*"),
         ("+02:00", "Mars/Olympus", "{}:16: no time zone 'Mars/Olympus'; give a name such as .*"),
         ("Europe/Madrid", "Madrid", "{}:2: no time zone 'Madrid'; .*"),
+        ('timezone = "Europe/Madrid"', 'language = "xx"', "{}:2: language: 'xx' is none of en, es"),
+        ("[[input]]\npaths", "[[inputs]]\npaths", "{}:11: unknown setting inputs; did you mean input[?]"),
+        ('password = "geheim"', "", "{}:8: elasticsearch.username needs elasticsearch.password_file: .*"),
+        ('username = "shipper"', "", "{}:9: elasticsearch.password needs elasticsearch.username: .*"),
+        ('timezone = "+02:00"', 'pack = [\n"x"', "{}:16: is not TOML: Unclosed array .*; mend that place"),
+        (
+            'username = "s',
+            'retention_days = 9999999999999\nusername = "s',
+            "{}:8: elasticsearch.retention_days: .* <= 36500",
+        ),
+        ('username = "s', 'shards = 100000\nusername = "s', "{}:8: elasticsearch.shards: expected int <= 1024"),
+        (
+            "[elasticsearch]",
+            "[kibana]\nspace = 'A B'\n[elasticsearch]",
+            "{}:5: kibana.space: 'A B' is not the id of a .*",
+        ),
         ('timezone = "+02:00"', 'pack = "asterisk-pjsib"', "{}:16: no pattern pack 'asterisk-pjsib'; there are .*"),
         (
             'timezone = "+02:00"',
@@ -104,6 +121,18 @@ def test_a_variable_that_is_wrong_is_named(file: Path) -> None:
     assert wrong.startswith("siplogs: environment: SIPLOGS_TAIL_POLL_SECONDS: tail.poll_seconds: expected float")
 
 
+def test_a_path_that_is_no_utf_8_is_shown(file: Path) -> None:
+    code, said, wrong = run(file, "show", STATE_DIRECTORY=os.fsdecode(b"/srv/caf\xe9"))
+    assert (code, wrong) == (0, "")
+    assert shown(said)[0]["delivery"]["state"] == "/srv/caf\\udce9/state.db"
+
+
+def test_a_name_of_the_host_that_is_no_utf_8_is_refused(file: Path) -> None:
+    code, said, wrong = run(file, "show", SIPLOGS_HOST_NAME=os.fsdecode(b"pbx\xff"))
+    assert (code, said, wrong.count("\n")) == (2, "", 1)
+    assert wrong.startswith("siplogs: environment: SIPLOGS_HOST_NAME: host_name: ")
+
+
 def test_a_users_pack_that_is_wrong_is_told(file: Path, tmp_path: Path) -> None:
     (tmp_path / "patterns").mkdir()
     (tmp_path / "patterns" / "mine.toml").write_text("name = 3", encoding="utf-8")
@@ -132,13 +161,14 @@ def test_every_setting_is_shown_with_its_origin_and_no_secret(file: Path) -> Non
     values, origins = shown(said)
     assert values["timezone"] == "UTC"
     assert origins['timezone = "UTC"'] == "command line"
+    assert [one["timezone"] for one in values["input"]] == ["", ""]
     assert values["elasticsearch"]["shards"] == 4
     assert origins["shards = 4"] == "environment: SIPLOGS_ELASTICSEARCH_SHARDS"
     assert origins['url = ["https://es1.example.com:9200"]'] == f"{file}:5"
     assert origins['password = "********"'] == f"{file}:9"
     assert origins["verify = true"] == "default"
     assert origins["# api_key is not set"] == "default"
-    assert origins['timezone = "+02:00"'] == f"{file}:16"
+    assert shown(run(file, "show")[1])[1]['timezone = "+02:00"'] == f"{file}:16"
     assert values["delivery"]["state"] == str(file.parent / "state.db")
     assert [one["paths"] for one in values["input"]] == [["/var/log/asterisk/full"], ["/mnt/other/full"]]
 

@@ -74,10 +74,15 @@ def test_documents_come_in_the_language_of_the_settings_and_not_in_the_locales(
     assert read_options(Settings(language="es"), (), "en").language == "en"
 
 
-@pytest.mark.parametrize("more", [{}, {"SIPLOGS_LANGUAGE": "xx"}])
-def test_language_that_nobody_speaks(more: dict[str, str]) -> None:
-    arguments = [] if more else ["--lang", "xx"]
+@pytest.mark.parametrize(
+    ("arguments", "more", "said"),
+    [
+        (("--lang", "xx"), {}, b"no knowledge in language 'xx'; use one of: en"),
+        ((), {"SIPLOGS_LANGUAGE": "xx"}, b"environment: SIPLOGS_LANGUAGE: language: 'xx' is none of en, es"),
+    ],
+)
+def test_language_that_nobody_speaks(arguments: tuple[str, ...], more: dict[str, str], said: bytes) -> None:
     done = siplogs("scan", *arguments, "-", data=b"x\n", **more)
     assert (done.returncode, done.stdout) == (2, b"")
-    assert b"no knowledge in language 'xx'; use one of: en" in done.stderr
+    assert said in done.stderr
     assert done.stderr.count(b"\n") == 1

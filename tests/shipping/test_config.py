@@ -1,5 +1,8 @@
 """Settings: who wins, what is refused and how it is said, and where secrets may come from."""
 
+import os
+import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -8,6 +11,8 @@ import pytest
 from siplogs import config
 from siplogs.config import Settings, load
 from siplogs.errors import ConfigError
+
+NOBODY = 65534
 
 
 @pytest.fixture
@@ -49,6 +54,78 @@ def test_command_line_beats_environment_beats_file(configure: Any) -> None:
     assert configure(text, environment).elasticsearch.url == ["http://b:1", "http://c:2"]
 
 
+INPUTS = """
+timezone = "Europe/Madrid"
+[[input]]
+paths = ["/var/log/asterisk/full"]
+timezone = "Asia/Tokyo"
+host_name = "pbx1"
+"""
+
+
+def ways(settings: Settings) -> list[tuple[str, str]]:
+    return [(one.timezone, one.host_name) for one in settings.input]
+
+
+def test_environment_and_command_line_beat_what_the_file_says_of_one_input(configure: Any) -> None:
+    assert ways(configure(INPUTS)) == [("Asia/Tokyo", "pbx1")]
+    assert ways(configure(INPUTS, {"SIPLOGS_TIMEZONE": "UTC"})) == [("", "pbx1")]
+    assert ways(configure(INPUTS, {"SIPLOGS_HOST_NAME": "pbx2"}, timezone="UTC")) == [("", "")]
+    assert ways(configure(INPUTS, timezone=None)) == [("Asia/Tokyo", "pbx1")]
+    settings = configure(INPUTS, {"SIPLOGS_TIMEZONE": "UTC"}, timezone="America/Lima")
+    assert (settings.timezone, ways(settings)) == ("America/Lima", [("", "pbx1")])
+
+
+@pytest.mark.parametrize(
+    ("variable", "said"),
+    [
+        ("SIPLOGS_TIMEZON", "did you mean SIPLOGS_TIMEZONE?"),
+        ("SIPLOGS_ELASTICSERCH_URL", "did you mean SIPLOGS_ELASTICSEARCH_URL?"),
+        ("SIPLOGS_TAIL_POLL", "did you mean SIPLOGS_TAIL_POLL_SECONDS?"),
+        ("SIPLOGS_TAIL", "unset it; settings are called as in the file"),
+        ("SIPLOGS_INPUT", "unset it; settings are called as in the file"),
+        ("SIPLOGS_WARNINGS", "unset it; settings are called as in the file"),
+    ],
+)
+def test_a_variable_that_is_no_setting_is_refused(configure: Any, variable: str, said: str) -> None:
+    assert refusal(configure, "", {variable: "1"}) == f"environment: {variable}: unknown variable; {said}"
+    assert configure("", {variable: ""}) == configure()
+
+
+@pytest.mark.parametrize(
+    ("data", "line", "said"),
+    [
+        (b'timezone = "UTC"\n# ma\xf1ana\n', 2, "byte 0xf1 is no UTF-8"),
+        (b"\xf1", 1, "byte 0xf1 is no UTF-8"),
+        (b'\n[elasticsearch]\n# nodes\n\nurl = [\n "a",\n # more\n', 5, "at end of document"),
+        (b'[[input]]\npaths = ["/x"]\npack = """\n\n', 3, "Unterminated string"),
+        (b"timezone", 1, "at end of document"),
+        (b"a = 1\nb = = 2\n", 2, "Invalid value"),
+    ],
+)
+def test_what_is_no_toml_is_told_with_its_line(tmp_path: Path, data: bytes, line: int, said: str) -> None:
+    file = tmp_path / "siplogs.toml"
+    file.write_bytes(data)
+    with pytest.raises(ConfigError, match=said) as caught:
+        load(file, environment={})
+    assert str(caught.value).startswith(f"{file}:{line}: is not TOML: ")
+
+
+def test_the_mark_that_windows_puts_before_a_text_is_passed_over(tmp_path: Path) -> None:
+    file = tmp_path / "siplogs.toml"
+    file.write_bytes(b'\xef\xbb\xbftimezone = "UTC"\r\n[tail]\r\npoll = 1\r\n')
+    with pytest.raises(ConfigError, match=r"siplogs.toml:3: unknown setting tail\.poll; "):
+        load(file, environment={})
+
+
+def test_a_name_of_the_host_that_no_event_could_hold_is_refused(configure: Any) -> None:
+    message = refusal(configure, "", {"SIPLOGS_HOST_NAME": "pbx\udcff"})
+    assert (
+        message
+        == r"environment: SIPLOGS_HOST_NAME: host_name: 'pbx\udcff' is not a name in UTF-8 without control characters"
+    )
+
+
 def test_environment_values_get_their_types(configure: Any) -> None:
     environment = {
         "SIPLOGS_ELASTICSEARCH_VERIFY": "false",
@@ -80,7 +157,14 @@ def test_environment_values_get_their_types(configure: Any) -> None:
         ("[elasticsearch", "is not TOML"),
         ("[elasticsearch]\napi_key = 'a'\nusername = 'b'\npassword = 'c'", "keep one way to authenticate"),
         ("[elasticsearch]\napi_key = 'a'\napi_key_file = 'b'", "keep one of them"),
-        ("[elasticsearch]\nusername = 'b'", "elasticsearch.password_file is missing"),
+        ("[elasticsearch]\nusername = 'b'", "elasticsearch.username needs elasticsearch.password_file"),
+        ("[elasticsearch]\npassword = 'b'", "elasticsearch.password needs elasticsearch.username"),
+        ("[elasticsearch]\nshards = 1025", "elasticsearch.shards: expected int <= 1024"),
+        ("[elasticsearch]\nretention_days = 36501", "elasticsearch.retention_days: expected int <= 36500"),
+        ("[kibana]\nspace = 'Bad Space'", "kibana.space: 'Bad Space' is not the id of a space"),
+        ("language = 'xx'", "language: 'xx' is none of en, es"),
+        ('[[input]]\npaths = ["/var/log/\\u0000"]', "input 1: paths: expected str matching regex"),
+        ('[[input]]\npaths = [""]', "input 1: paths: expected str matching regex"),
         ("[elasticsearch]\napi_key_file = '/nowhere/key'", "elasticsearch.api_key_file: cannot read /nowhere/key"),
     ],
 )
@@ -220,6 +304,8 @@ def test_secrets_come_from_files_and_from_systemd(configure: Any, tmp_path: Path
     assert configure('[elasticsearch]\nusername = "u"', environment).elasticsearch.password == "word"
     (credentials / "elasticsearch-api-key").write_text("key", encoding="utf-8")
     assert configure("", environment).elasticsearch.api_key == "key"
+    both = configure('[elasticsearch]\nusername = "u"', environment).elasticsearch
+    assert (both.username, both.password, both.api_key) == ("u", "word", None)
 
 
 def test_a_stronger_layer_replaces_the_way_to_authenticate(configure: Any) -> None:
@@ -243,3 +329,35 @@ def test_dangerous_settings_are_said_loudly(configure: Any, tmp_path: Path) -> N
 
 def test_state_lies_where_systemd_says(configure: Any) -> None:
     assert configure("", {"STATE_DIRECTORY": "/srv/state"}).delivery.dead_letters == "/srv/state/dead-letters.ndjson"
+
+
+@pytest.fixture
+def state_folder(monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """In the place of /var/lib/siplogs, seen by a user without rights."""
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name, "siplogs")
+        Path(name).chmod(0o755)
+        monkeypatch.setattr(config, "STATE_FOLDER", folder)
+        root = os.geteuid() == 0
+        if root:
+            os.chown(name, NOBODY, NOBODY)
+            os.seteuid(NOBODY)
+        try:
+            yield folder
+        finally:
+            if root:
+                os.seteuid(0)
+
+
+def test_state_is_the_same_for_everybody_who_may_write_it(state_folder: Path) -> None:
+    environment = {"XDG_STATE_HOME": "/home/alice/state"}
+
+    def state(**more: str) -> str:
+        return load(environment={**environment, **more}).delivery.state
+
+    assert state() == "/home/alice/state/siplogs/state.db"
+    state_folder.mkdir()
+    assert state() == f"{state_folder}/state.db"
+    assert state(STATE_DIRECTORY="/srv/state") == "/srv/state/state.db"
+    state_folder.chmod(0o555)
+    assert state() == "/home/alice/state/siplogs/state.db"
