@@ -104,9 +104,9 @@ class Part(Struct, frozen=True):
     """A piece of a log to read: a whole source, or a range of it that begins at an entry.
 
     Records before the offset `doubtful` could be text of a damaged message's body. Where `live`, the log is still
-    written to: an unfinished record at its end is left for the next reading. That one reads from `Reading.settled` on,
-    knows the date that was last seen (`dated`) and when the reading before ended (`since`), and passes over the records
-    before `done`.
+    written to: an unfinished record at its end is left for the next reading; where it may be some day (`grows`), only a
+    line without its end is. The next reading begins at `Reading.settled`, knows the date that was last seen (`dated`)
+    and when the reading before ended (`since`), and passes over the records before `done`.
     """
 
     source: Source
@@ -115,6 +115,7 @@ class Part(Struct, frozen=True):
     stop: int | None = None
     doubtful: int = 0
     live: bool = False
+    grows: bool = False
     dated: bytes = b""
     done: int = 0
     since: float | None = None
@@ -165,6 +166,7 @@ class Reading:
             doubtful=doubtful,
             dated=part.dated,
             live=part.live,
+            grows=part.grows,
         )
         stream = RecordStream(scanner, [pack for pack in packs.values() if pack.product in products], part.start)
         self._stream, self.accounting = stream, scanner.accounting

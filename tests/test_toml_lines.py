@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from siplogs.toml_lines import Key, key_lines
+from siplogs.toml_lines import Key, NotTomlError, key_lines, parsed
 
 names = st.text("abcdefgh_", min_size=1, max_size=6)
 values = st.sampled_from(
@@ -41,6 +41,7 @@ def test_every_key_is_where_it_was_written(tables: list[Any], gaps: list[str]) -
             text += next(gap)
             path: Key = (table, place) if many else (table,)
             expected[path] = text.count("\n") + 1
+            expected.setdefault((table,), expected[path])
             text += f"[[{table}]]\n" if many else f"[{table}] # x\n"
             for name, value in keys.items():
                 text += next(gap)
@@ -48,6 +49,24 @@ def test_every_key_is_where_it_was_written(tables: list[Any], gaps: list[str]) -
                 text += f"{name} = {value}\n"
     tomllib.loads(text)
     assert key_lines(text) == expected
+
+
+@given(
+    st.dictionaries(names, values, max_size=4),
+    st.lists(between, min_size=6, max_size=6),
+    st.sampled_from(["z = [", "z = [ # b", 'z = """', "z = '''", "z =", "z", "[z", "z = {a = [1", "z = [\n[1],"]),
+    st.sampled_from(["", "\n", "\n# a comment\n\n"]),
+)
+def test_what_the_end_of_the_text_cuts_off_is_told_where_it_begins(
+    keys: dict[str, str], gaps: list[str], cut: str, end: str
+) -> None:
+    text, gap = "", iter(gaps)
+    for name, value in keys.items():
+        text += f"{next(gap)}{name} = {value}\n"
+    text += next(gap)
+    with pytest.raises(NotTomlError) as caught:
+        parsed(f"{text}{cut}{end}".encode())
+    assert caught.value.line == text.count("\n") + 1
 
 
 @pytest.mark.parametrize(

@@ -100,13 +100,18 @@ def main() -> None:
         if sys.stdout is None and wanted in SHOWING:
             _fail("standard output is closed, so that nothing can be shown; send it to a file or a pipe", TROUBLE)
         make_app(wanted if wanted in COMMANDS else "")(prog_name="siplogs")
-    except SiplogsError as error:
-        _fail(str(error), error.exit_code)
-    except OSError as error:
-        place = error.filename or "cannot write the output"
-        _fail(f"{place}: {(error.strerror or str(error)).lower()}", TROUBLE)
+    except (SiplogsError, OSError) as error:
+        _fail(*last_words(error))
     except KeyboardInterrupt:
         sys.exit(INTERRUPTED)
+
+
+def last_words(error: SiplogsError | OSError) -> tuple[str, int]:
+    """Return what to say of an error that ends a command, and the exit code."""
+    if isinstance(error, SiplogsError):
+        return str(error), error.exit_code
+    place = error.filename or "cannot write the output"
+    return f"{place}: {(error.strerror or str(error)).lower()}", TROUBLE
 
 
 def _terminated(_number: int, _frame: object) -> NoReturn:

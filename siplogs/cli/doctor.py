@@ -5,7 +5,6 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
-import msgspec
 import typer
 
 from siplogs.errors import ConfigError
@@ -36,12 +35,15 @@ def doctor(
 ) -> None:
     """Prove every link of the chain: configuration, logs, SIP logging, packs, clock, state, Elasticsearch, Kibana.
 
-    One line a link; a warning or a broken link says what to do. Nothing is changed.
+    One line a link; a warning or a broken link says what to do. Nothing is changed. Root looks as the user who ships:
+    the owner of the state's folder.
 
     Exit codes: 0 all is well, 1 warnings, 2 a link is broken, or wrong usage.
 
     Example: siplogs doctor /var/log/asterisk/full
     """
+    from siplogs.shipping.status import as_json
+
     if format_ not in ("text", "json"):
         raise ConfigError(f"--format {format_}: use text or json")
     overrides = {"elasticsearch": {"url": elasticsearch}, "delivery": {"state": str(state) if state else None}}
@@ -51,7 +53,7 @@ def doctor(
         if format_ == "text":
             print(_line(one), flush=True)
     if format_ == "json":
-        print(msgspec.json.format(msgspec.json.encode(findings)).decode())
+        print(as_json(findings))
     raise typer.Exit(max(RANK[one.verdict] for one in findings))
 
 
@@ -65,11 +67,14 @@ def _findings(configuration: Path | None, overrides: dict[str, Any], paths: list
     from siplogs.cli.config import proven
     from siplogs.cli.shipment import inputs
     from siplogs.errors import SiplogsError
-    from siplogs.shipping.checks import BROKEN, OK, WARNING, Finding, check_elasticsearch, check_kibana, check_state
-    from siplogs.shipping.log_checks import check_logs
+    from siplogs.shipping import checks
+    from siplogs.shipping.access import shipper
+    from siplogs.shipping.checks import BROKEN, OK, WARNING, Finding
+    from siplogs.shipping.log_checks import check_logs, last_written
 
     try:
         settings, origins = proven(configuration, overrides)
+        logs = inputs(settings, paths, "")
     except SiplogsError as error:
         yield Finding("configuration", BROKEN, f"{error}; what follows from it was not looked at")
         return
@@ -78,10 +83,13 @@ def _findings(configuration: Path | None, overrides: dict[str, Any], paths: list
     if not settings.warnings:
         yield Finding("configuration", OK, f"{len(origins)} settings")
     now = time.time()
-    yield from check_logs(inputs(settings, paths, ""), now, _why_silent)
-    yield from check_state(settings, now)
-    yield from check_elasticsearch(settings, now)
-    yield from check_kibana(settings)
+    user = shipper(Path(settings.delivery.state))
+    yield from check_logs(logs, user, now, _why_silent)
+    yield from checks.check_state(settings, user, now)
+    names = tuple(sorted({one.options.host for one in logs}))
+    here = checks.Here(names, last_written(logs), checks.acknowledged(settings))
+    yield from checks.check_elasticsearch(settings, here, now)
+    yield from checks.check_kibana(settings)
 
 
 def _why_silent(reading: "Reading") -> Iterable[str]:

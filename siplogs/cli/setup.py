@@ -25,7 +25,8 @@ def setup(
 ) -> None:
     """Prepare Elasticsearch (mapping, templates, lifecycle policy) and Kibana (data view, searches); repeatable.
 
-    Credentials come from the settings or the environment (SIPLOGS_ELASTICSEARCH_API_KEY and so on).
+    Shards, replicas, period and retention that are not set stay as an earlier setup made them. Credentials come from
+    the settings or the environment (SIPLOGS_ELASTICSEARCH_API_KEY and so on).
 
     Example: siplogs setup --elasticsearch https://es.example.com:9200
     """
@@ -39,7 +40,9 @@ def setup(
         from siplogs.outputs.elasticsearch import connect
         from siplogs.shipping import templates
 
-        for line in templates.install(connect(settings.elasticsearch)):
+        keys = config.origins(configuration, overrides)
+        given = {str(key[-1]) for key in keys if key[0] == "elasticsearch"}
+        for line in templates.install(connect(settings.elasticsearch), given):
             typer.echo(line)
     if settings.kibana.url and (kibana or not elasticsearch):
         from siplogs.shipping import kibana as views

@@ -6,7 +6,6 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
-import msgspec
 import typer
 
 from siplogs import config
@@ -31,14 +30,14 @@ def status(
 ) -> None:
     """Show how far each log was shipped, who ships, the running counts, and what is wrong; locks nothing.
 
-    Exit codes: 0 all is well, 1 delivery fails at the moment or dead letters wait, 2 there is no state, it is damaged,
-    or wrong usage.
+    Exit codes: 0 all is well, 1 delivery fails at the moment, who ships hangs, logs are behind for more than 15 minutes
+    (nobody ships, or not fast enough), or dead letters wait, 2 there is no state, it is damaged, or wrong usage.
 
     Example: siplogs status --format json
     """
     from siplogs.shipping.dead_letters import DeadLetters
     from siplogs.shipping.state import State
-    from siplogs.shipping.status import prometheus, survey
+    from siplogs.shipping.status import as_json, prometheus, survey
 
     if format_ not in FORMATS:
         raise ConfigError(f"--format {format_}: use one of {', '.join(FORMATS)}")
@@ -50,10 +49,10 @@ def status(
     if format_ == "prometheus":
         print(prometheus(found), end="")
     elif format_ == "json":
-        print(msgspec.json.format(msgspec.json.encode(found)).decode())
+        print(as_json(found))
     else:
         print("\n".join(_lines(found, now)))
-    if found.waiting or found.failing:
+    if found.waiting or found.trouble:
         raise typer.Exit(1)
 
 
@@ -68,6 +67,8 @@ def _lines(found: "Status", now: float) -> Iterator[str]:
     )
     if found.lost:
         yield f"lost          {found.lost:,} bytes were deleted before they were read"
+    if found.trouble:
+        yield f"TROUBLE       {clean(found.trouble)}"
     if found.tail is not None:
         yield from _tail_lines(found.tail, now, failing=found.failing)
     logs = [log for log in found.logs if log.state != "gone" or log.lag_bytes]
@@ -81,7 +82,9 @@ def _lines(found: "Status", now: float) -> Iterator[str]:
 
 
 def _tail_lines(tail: "Pulse", now: float, *, failing: bool) -> Iterator[str]:
-    yield f"tail          since {_moment(tail.started)}, last heard of {_age(now - tail.beat)} ago"
+    from siplogs.shipping.status import age
+
+    yield f"tail          since {_moment(tail.started)}, last heard of {age(now - tail.beat)} ago"
     yield f"delivery      {tail.events:,} events, {tail.rate:.1f} a second lately, {tail.pauses:,} pauses"
     if tail.error:
         failures = f", {tail.failures} passes in a row given up" if tail.failures else ""
@@ -91,22 +94,15 @@ def _tail_lines(tail: "Pulse", now: float, *, failing: bool) -> Iterator[str]:
 
 def _log_line(log: "LogStatus") -> str:
     from siplogs.outputs.text import clean
+    from siplogs.shipping.status import age
 
     behind = "unknown" if log.lag_bytes is None else f"{log.lag_bytes:,}"
-    age = _age(log.lag_seconds) if log.state in ("behind", "unread") else ""
+    late = age(log.lag_seconds) if log.state in ("behind", "unread") else ""
     told = {"unread": " (new, not read yet)", "gone": " (gone)"}.get(log.state, "")
     told += f" ({log.lost:,} bytes lost)" if log.lost else ""
     acknowledged = _moment(log.acknowledged) if log.acknowledged else "never"
-    return f"{log.position:>16,} {log.size:>16,} {behind:>16} {age:>7}  {acknowledged:20}  {clean(log.path)}{told}"
+    return f"{log.position:>16,} {log.size:>16,} {behind:>16} {late:>7}  {acknowledged:20}  {clean(log.path)}{told}"
 
 
 def _moment(seconds: float) -> str:
     return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%d %H:%M:%SZ")
-
-
-def _age(seconds: float) -> str:
-    """Say a duration in its largest unit that is not below two of it."""
-    for size, unit in ((86_400, "d"), (3_600, "h"), (60, "min")):
-        if seconds >= 2 * size:
-            return f"{int(seconds // size)} {unit}"
-    return f"{max(seconds, 0.0):.0f} s"

@@ -1,6 +1,7 @@
 """`siplogs tail`: the daemon that follows logs and ships what is new as it is written."""
 
-from collections.abc import Mapping
+import os
+from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from functools import partial
 from pathlib import Path
@@ -13,10 +14,9 @@ from siplogs.errors import ConfigError, SiplogsError
 
 if TYPE_CHECKING:
     from siplogs.config import Settings
-    from siplogs.shipping.collect import Collector
     from siplogs.shipping.state import State
     from siplogs.shipping.tail import Tail
-    from siplogs.shipping.watch import Journal, Supervisor
+    from siplogs.shipping.watch import Journal
 
 
 def tail(
@@ -58,14 +58,12 @@ def tail(
     """Follow logs and send every SIP event to Elasticsearch as it is written, until told to stop.
 
     The first run begins at the end of the logs. SIGTERM and SIGINT end it, SIGHUP reads configuration and packs again;
-    a wrong new configuration keeps the old one and says so.
+    a wrong new configuration keeps the old one and says so, and another delivery.state wants a restart.
 
     Exit codes: 0 ended by a signal, 2 wrong usage or settings, 3 Elasticsearch refuses at the start.
 
     Example: siplogs tail /var/log/asterisk/full
     """
-    if from_beginning and since:
-        raise ConfigError("--from-beginning and --since exclude each other: leave one of them out")
     overrides = {
         "elasticsearch": {"url": elasticsearch},
         "timezone": timezone,
@@ -73,72 +71,99 @@ def tail(
         "tail": {"log_format": log_format, "log_level": log_level},
     }
     daemon = _Daemon(configuration, overrides, [str(path) for path in paths or []], pack or "", since)
-    daemon.run(from_end=not (from_beginning or since))
+    daemon.run(from_beginning=from_beginning)
 
 
 class _Daemon:
-    """Runs the loop, and once more with new settings whenever SIGHUP asks for it."""
+    """Runs the loop, and once more with new settings whenever SIGHUP asks for it.
+
+    The journal is that of the settings in force; before there are any, the form of its lines is what was asked for
+    beside the file.
+    """
 
     def __init__(
         self, configuration: Path | None, overrides: Mapping[str, Any], paths: list[str], pack: str, since: str | None
     ) -> None:
         from siplogs.shipping.tail import Orders
+        from siplogs.shipping.watch import Journal, Supervisor
 
         self._configuration = configuration
         self._overrides = overrides
         self._paths = paths
         self._pack = pack
         self._since = since
+        self._from_end = True
         self._orders = Orders()
+        self._supervisor = Supervisor()
+        asked = overrides["tail"]["log_format"] or os.environ.get("SIPLOGS_TAIL_LOG_FORMAT")
+        self._journal = Journal("json" if asked == "json" else "text")
 
-    def run(self, *, from_end: bool) -> None:
+    def run(self, *, from_beginning: bool) -> None:
+        """Follow until told to stop; what else ends it is the last line of the journal."""
+        from siplogs.cli import last_words
+
+        try:
+            if from_beginning and self._since:
+                raise ConfigError("--from-beginning and --since exclude each other: leave one of them out")
+            self._from_end = not (from_beginning or self._since)
+            self._follow()
+        except (SiplogsError, OSError) as error:
+            text, code = last_words(error)
+            self._journal.write("error", text)
+            raise typer.Exit(code) from error
+
+    def _follow(self) -> None:
         from siplogs.shipping.state import State
-        from siplogs.shipping.watch import Journal, Supervisor
 
         settings = config.load(self._configuration, self._overrides)
-        journal, supervisor = Journal(settings.tail.log_format, settings.tail.log_level), Supervisor()
+        self._journal = _journal(settings)
         for warning in settings.warnings:
-            journal.write("warning", warning)
+            self._journal.write("warning", warning)
         with self._orders, State(Path(settings.delivery.state), purpose="siplogs tail") as state:
-            loop, collector = self._prepared(settings, state, journal, supervisor, from_end=from_end)
-            journal.write("info", "following", state=settings.delivery.state, server=settings.elasticsearch.url)
+            loop = self._prepared(settings, state, self._journal)
+            self._journal.write("info", "following", state=settings.delivery.state, server=settings.elasticsearch.url)
 
             def follow() -> None:
-                nonlocal loop, collector
+                nonlocal loop
                 if self._orders.reload():
-                    supervisor.reloading()
-                    loop, collector = self._reloaded(loop, collector, state, journal, supervisor)
+                    self._supervisor.reloading()
+                    loop = self._reloaded(loop, state)
+                    self._supervisor.ready()
                 loop.run()
 
-            while not self._orders.stop:
-                self._orders.obey(follow)
-            supervisor.stopping()
-            collector.close()
-            journal.write("info", "stopped; everything acknowledged is saved")
+            try:
+                while not self._orders.stop:
+                    self._orders.obey(follow)
+            finally:
+                self._supervisor.stopping()
+                loop.close()
+            self._journal.write("info", "stopped; everything acknowledged is saved")
 
-    def _reloaded(
-        self, loop: "Tail", collector: "Collector", state: "State", journal: "Journal", supervisor: "Supervisor"
-    ) -> "tuple[Tail, Collector]":
+    def _reloaded(self, loop: "Tail", state: "State") -> "Tail":
         """Take new settings and packs, or go on with the old ones and say what is wrong with the new."""
         from siplogs import pipeline
+        from siplogs.cli import last_words
         from siplogs.outputs.elasticsearch import UnreachableError
 
         try:
             settings = config.load(self._configuration, self._overrides)
             pipeline.engine.cache_clear()
-            new, reading = self._prepared(settings, state, journal, supervisor, from_end=False)
+            journal = _journal(settings)
+            new = self._prepared(settings, state, journal)
             with suppress(UnreachableError):  # an outage is no fault of the configuration
-                new.connect()
-        except SiplogsError as error:
-            journal.write("error", f"the new configuration is wrong, the old one stays in force: {error}")
-            return loop, collector
-        reading.followed.take_over(collector.followed)
+                new.connect(loop.meanwhile)
+        except (SiplogsError, OSError) as error:
+            text, _ = last_words(error)
+            self._journal.write("error", f"the new configuration is wrong, the old one stays in force: {text}")
+            return loop
+        self._journal = journal
         journal.write("info", "configuration and packs were read again")
-        return new, reading
+        for warning in (*settings.warnings, *_waits_for_restart(settings, state)):
+            journal.write("warning", warning)
+        new.take_over(loop)  # last: a signal before leaves the old one whole
+        return new
 
-    def _prepared(
-        self, settings: "Settings", state: "State", journal: "Journal", supervisor: "Supervisor", *, from_end: bool
-    ) -> "tuple[Tail, Collector]":
+    def _prepared(self, settings: "Settings", state: "State", journal: "Journal") -> "Tail":
         from siplogs.cli.shipment import inputs, limits, reached, since_until
         from siplogs.pipeline import engine
         from siplogs.shipping.collect import Collector
@@ -152,27 +177,44 @@ class _Daemon:
             settings.elasticsearch.period,
             since_until(self._since, None, settings.timezone or ""),
             settings.tail.idle_seconds,
-            from_end,
+            self._from_end,
         )
         for one in chosen.inputs:
             _require_files(one.paths)
             engine(one.options).packs  # noqa: B018 (what is wrong with the packs is said now)
         letters = DeadLetters(Path(settings.delivery.dead_letters))
-        collector = Collector(state, chosen, journal.warn)
-        loop = Tail(
-            collector,
+        return Tail(
+            Collector(state, chosen, journal.warn, on_bytes=lambda _: self._supervisor.alive()),
             partial(reached, settings),
             letters,
             limits(settings),
             journal=journal,
-            supervisor=supervisor,
+            supervisor=self._supervisor,
             monitor=Monitor(state, letters, settings.tail.metrics_file, journal.warn),
             pace=Pace(settings.tail.poll_seconds, settings.tail.search_seconds, settings.tail.idle_seconds),
         )
-        return loop, collector
+
+
+def _journal(settings: "Settings") -> "Journal":
+    from siplogs.shipping.watch import Journal
+
+    return Journal(settings.tail.log_format, settings.tail.log_level)
+
+
+def _waits_for_restart(settings: "Settings", state: "State") -> Iterator[str]:
+    """Yield what a reload cannot change."""
+    if Path(settings.delivery.state) != state.path:
+        new = settings.delivery.state
+        yield f"delivery.state: {new} is taken by a restart alone, {state.path} stays in use; restart siplogs tail"
 
 
 def _require_files(paths: tuple[str, ...]) -> None:
     for path in paths:
-        if path == "-" or Path(path).is_fifo():
+        if path == "-" or _is_fifo(path):
             raise ConfigError(f"{path}: tail follows files; send what comes through a pipe with siplogs ship {path}")
+
+
+def _is_fifo(path: str) -> bool:
+    with suppress(OSError, ValueError):  # what must not be looked at is warned of with all other logs
+        return Path(path).is_fifo()
+    return False

@@ -106,7 +106,8 @@ class Scanner:
 
     A part is read on past `stop` until its last record is whole; `end` then says how far that record reached. `dated`
     is the text of the last date before `offset`. Where a log is still written to (`live`), its end is no record's end:
-    what is unfinished there is left for the next reading, which begins at `settled`.
+    what is unfinished there is left for the next reading, which begins at `settled`. Where a log may grow some day
+    (`grows`), a last line without its end is no record yet.
     """
 
     def __init__(
@@ -120,6 +121,7 @@ class Scanner:
         doubtful: int = 0,
         dated: bytes = b"",
         live: bool = False,
+        grows: bool = False,
     ) -> None:
         self._remember = remember_missed
         self.missed: list[bytes] = []
@@ -133,6 +135,7 @@ class Scanner:
         self._doubtful = max(doubtful - offset, 0)
         self._dated = dated
         self._live = live
+        self._grows = grows
         self._settling = False
         self._last = 0
         self._cut: int | None = None
@@ -226,7 +229,7 @@ class Scanner:
     def _line_limit(self, *, final: bool) -> int:
         if self._stop is not None and self._base + len(self._data) >= self._stop:
             return max(self._stop - self._base, self._scanned, self._holes[-1][1] if self._holes else 0)
-        if final:
+        if final and not self._grows:
             return len(self._data)
         newline = self._data.rfind(b"\n") + 1
         return newline or (len(self._data) if len(self._data) > LONGEST_LINE else 0)

@@ -51,8 +51,8 @@ class Alongside(Generic[Piece, Result]):
     """Runs `work` on at most `width` pieces at a time; a context manager that gives up what is unfinished at its end.
 
     `done` is called with each piece and its result in the order in which they were handed over, `told` with what the
-    work tells, `meanwhile` once a second of waiting, all in the thread of the one who hands over. What `work` raises is
-    raised there as well, when the pieces before are done.
+    work tells, `meanwhile` with each piece and once a second of waiting, all in the thread of the one who hands over.
+    What `work` raises is raised there as well, when the pieces before are done.
     """
 
     def __init__(
@@ -89,6 +89,8 @@ class Alongside(Generic[Piece, Result]):
 
     def hand_over(self, piece: Piece) -> None:
         """Let a piece be worked on as soon as there is room for it."""
+        if self._meanwhile:
+            self._meanwhile()
         self._wait(self._width - 1)
         if self._threads <= len(self._jobs):
             self._threads += 1

@@ -1,12 +1,12 @@
 """What `siplogs doctor` proves of state, Elasticsearch and Kibana, a link of the chain at a time."""
 
-import os
 import socket
 import ssl
 from collections.abc import Iterator
+from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, Final, Literal
+from typing import Final, Literal
 from urllib.parse import urlsplit
 
 from msgspec import Struct
@@ -15,9 +15,10 @@ from siplogs.config import Settings
 from siplogs.errors import SiplogsError, StateError
 from siplogs.outputs.elasticsearch import EVENTS, Server, ca_file, connect, plain, tls_refusal
 from siplogs.shipping import kibana, templates
+from siplogs.shipping.access import Shipper, hindrance
 from siplogs.shipping.dead_letters import DeadLetters
 from siplogs.shipping.state import NoStateError, State
-from siplogs.shipping.status import Status, survey
+from siplogs.shipping.status import Status, age, survey
 
 OK: Final = "ok"
 WARNING: Final = "warning"
@@ -25,7 +26,11 @@ BROKEN: Final = "broken"
 
 PRIVILEGES: Final = ("create_doc", "auto_configure")
 DAY: Final = 86_400.0
+HOUR: Final = 3_600.0
+_AHEAD: Final = 300.0
 _PATIENCE: Final = 10.0
+_BESIDE_THE_STATE: Final = ("-wal", "-shm", ".lock")
+_FULL: Final = "read_only_allow_delete"
 
 
 class Finding(Struct, frozen=True):
@@ -36,64 +41,94 @@ class Finding(Struct, frozen=True):
     text: str
 
 
-def check_state(settings: Settings, now: float) -> Iterator[Finding]:
-    """Prove that the state can be kept, that nothing was lost, and that somebody ships."""
+def check_state(settings: Settings, user: Shipper, now: float) -> Iterator[Finding]:
+    """Prove that the state, dead letters and metrics can be kept, that nothing was lost, and that somebody ships."""
     path, letters = Path(settings.delivery.state), DeadLetters(Path(settings.delivery.dead_letters))
+    found, trouble = None, ""
     try:
         with State(path, readonly=True) as state:
             found = survey(state, letters, now)
-            looked = max((place.last_seen for place in state.places()), default=0.0)
     except NoStateError:
-        yield _first_state(path)
-        return
+        pass
     except StateError as error:
-        yield Finding("state", BROKEN, str(error))
-        return
-    writable = all(os.access(one, os.W_OK) for one in (path, path.parent))
-    if writable or found.holder:
-        yield Finding("state", OK, f"{path}, {found.holder or 'no process'} works on it")
+        trouble = str(error)
+    closed = "" if found is not None and found.holder else hindrance(user, path, _BESIDE_THE_STATE)
+    if closed:
+        yield Finding("state", BROKEN, f"{path}: {closed}")
+    elif trouble:
+        yield Finding("state", BROKEN, trouble)
+    elif found is None:
+        yield Finding("state", WARNING, f"{path}: none yet; the first siplogs ship or siplogs tail makes it")
     else:
-        yield Finding("state", BROKEN, f"{path}: must not be written; run siplogs as its owner, or name another")
-    yield from _work(found, looked, now)
-    yield _letters(found)
+        yield Finding("state", OK, f"{path}, {found.holder or 'no process'} works on it; {user.name} may write it")
+    if found is not None:
+        yield from _work(found, now)
+        yield from _letters(found)
+    yield from _kept_elsewhere(settings, user)
 
 
-def _first_state(path: Path) -> Finding:
-    folder = next(one for one in path.absolute().parents if one.exists())
-    if folder.is_dir() and os.access(folder, os.W_OK | os.X_OK):
-        return Finding("state", WARNING, f"{path}: none yet; the first siplogs ship or siplogs tail makes it")
-    return Finding("state", BROKEN, f"{path}: {folder} must not be written; let siplogs write there, or use --state")
-
-
-def _work(found: Status, looked: float, now: float) -> Iterator[Finding]:
+def _work(found: Status, now: float) -> Iterator[Finding]:
     if found.lost:
         text = f"{found.lost:,} bytes of logs were deleted before they were read; keep rotated logs for longer"
         yield Finding("shipping", WARNING, text)
-    if found.failing and found.tail is not None:
-        yield Finding("shipping", BROKEN, f"the daemon waits: {found.tail.error}")
-    elif found.tail is None and not found.holder and now - looked > DAY:
-        days = f"for {int((now - looked) // DAY)} days" if looked else "yet"
+    if found.trouble:
+        yield Finding("shipping", BROKEN if found.failing or found.hung else WARNING, found.trouble)
+    elif not found.holder and now - found.looked > DAY:
+        days = f"for {age(now - found.looked)}" if found.looked else "yet"
         yield Finding("shipping", WARNING, f"nothing was shipped {days}; start siplogs tail, or siplogs ship from cron")
     elif not found.lost:
         behind = sum(log.lag_bytes or 0 for log in found.logs)
         yield Finding("shipping", OK, f"{found.created + found.present:,} events delivered, {behind:,} bytes behind")
 
 
-def _letters(found: Status) -> Finding:
+def _letters(found: Status) -> Iterator[Finding]:
     if found.waiting is None:
         text = f"{found.dead_letters} must not be read; ask as the user that ships, or as root"
-        return Finding("dead letters", WARNING, text)
-    if found.waiting:
+        yield Finding("dead letters", WARNING, text)
+    elif found.waiting:
         text = f"{found.waiting:,} wait; siplogs dead-letters list tells why, siplogs dead-letters send sends them"
-        return Finding("dead letters", WARNING, text)
-    return Finding("dead letters", OK, "none waits")
+        yield Finding("dead letters", WARNING, text)
+    else:
+        yield Finding("dead letters", OK, "none waits")
 
 
-def check_elasticsearch(settings: Settings, now: float) -> Iterator[Finding]:
+def _kept_elsewhere(settings: Settings, user: Shipper) -> Iterator[Finding]:
+    """Prove that dead letters and metrics can be written: delivery stops where a refused document cannot be kept."""
+    letters, metrics = Path(settings.delivery.dead_letters), Path(settings.tail.metrics_file)
+    if closed := hindrance(user, letters):
+        yield Finding("dead letters", BROKEN, f"{letters}: {closed} (delivery.dead_letters)")
+    if settings.tail.metrics_file:
+        folder = metrics.parent
+        new = metrics.with_name(f".{metrics.name}")  # the file itself is not written but replaced
+        closed = hindrance(user, new) if folder.is_dir() else f"there is no folder {folder}; make it"
+        text = f"{closed} (tail.metrics_file)" if closed else "can be written"
+        yield Finding("metrics", WARNING if closed else OK, f"{metrics}: {text}")
+
+
+class Here(Struct, frozen=True):
+    """What this host knows of its events without the server; times are seconds since 1970, 0 for never.
+
+    `names` are the values of host.name that they get, `written` is when a log was written last, `acknowledged` when an
+    event arrived last.
+    """
+
+    names: tuple[str, ...]
+    written: float = 0.0
+    acknowledged: float = 0.0
+
+
+def acknowledged(settings: Settings) -> float:
+    """Return when an event arrived last by the state, 0 for never."""
+    with suppress(StateError), State(Path(settings.delivery.state), readonly=True) as state:
+        return max((place.acknowledged for place in state.places()), default=0.0)
+    return 0.0
+
+
+def check_elasticsearch(settings: Settings, here: Here, now: float) -> Iterator[Finding]:
     """Prove name, connection and TLS of each node, then credentials, version, privileges, templates and freshness."""
     if not settings.elasticsearch.url:
-        text = "no address; set elasticsearch.url, or give --elasticsearch URL"
-        yield Finding("elasticsearch", WARNING, text)
+        text = "no address, so that nothing can be shipped; set elasticsearch.url, or give --elasticsearch URL"
+        yield Finding("elasticsearch", BROKEN, text)
         return
     nodes = [_node(url, settings, "elasticsearch") for url in settings.elasticsearch.url]
     alive = any(node.verdict != BROKEN for node in nodes)
@@ -108,16 +143,23 @@ def check_elasticsearch(settings: Settings, now: float) -> Iterator[Finding]:
         return
     given = settings.elasticsearch.api_key or settings.elasticsearch.password
     yield Finding("credentials", OK, f"Elasticsearch {server.version} {'accepts them' if given else 'wants none'}")
-    for check in (_privileges, _templates, _freshness):
+    checks = (
+        ("privileges", _privileges(server)),
+        ("templates", _templates(server)),
+        ("indices", _blocks(server)),
+        ("last event", _freshness(server, here, now)),
+    )
+    for link, check in checks:
         try:
-            yield from check(server, now)
+            yield from check
         except SiplogsError as error:
-            yield Finding(check.__name__.strip("_"), BROKEN, str(error))
+            yield Finding(link, BROKEN, str(error))
 
 
 def check_kibana(settings: Settings) -> Iterator[Finding]:
-    """Prove that Kibana is there with all views, where an address is set."""
+    """Prove that Kibana is there with all views, where an address is set; a key that ships need not see them."""
     if not settings.kibana.url:
+        yield Finding("kibana", OK, "none is set (kibana.url), its views were not looked for")
         return
     node = _node(settings.kibana.url, settings, "kibana")
     yield node
@@ -126,7 +168,11 @@ def check_kibana(settings: Settings) -> Iterator[Finding]:
     try:
         version, gone = kibana.missing(settings)
     except SiplogsError as error:
-        yield Finding("views", BROKEN, str(error))
+        if "(403)" in str(error):
+            text = f"not looked at, and shipping needs not: {error}"
+            yield Finding("views", WARNING, text)
+        else:
+            yield Finding("views", BROKEN, str(error))
         return
     if gone:
         text = f"Kibana {version} lacks {', '.join(gone)}; run siplogs setup --kibana {settings.kibana.url}"
@@ -170,7 +216,7 @@ def _context(settings: Settings, section: str) -> ssl.SSLContext:
     return context
 
 
-def _privileges(server: Server, _now: float) -> Iterator[Finding]:
+def _privileges(server: Server) -> Iterator[Finding]:
     wanted = {"cluster": ["monitor"], "index": [{"names": ["siplogs-*"], "privileges": list(PRIVILEGES)}]}
     answer = server.request("POST", "/_security/user/_has_privileges", wanted)
     if answer.status in {400, 404, 405, 500, 501}:
@@ -186,7 +232,7 @@ def _privileges(server: Server, _now: float) -> Iterator[Finding]:
         yield Finding("privileges", OK, f"monitor on the cluster, {' and '.join(PRIVILEGES)} on siplogs-*")
 
 
-def _templates(server: Server, _now: float) -> Iterator[Finding]:
+def _templates(server: Server) -> Iterator[Finding]:
     found = templates.states(server)
     for state, verdict in (("missing", BROKEN), ("outdated", WARNING)):
         parts = [name for name, its in found.items() if its == state]
@@ -197,23 +243,55 @@ def _templates(server: Server, _now: float) -> Iterator[Finding]:
         yield Finding("templates", OK, "present and current")
 
 
-def _freshness(server: Server, now: float) -> Iterator[Finding]:
-    link = "last event"
-    sort = [{"@timestamp": {"order": "desc", "unmapped_type": "date"}}]
-    query: dict[str, Any] = {"size": 1, "_source": ["@timestamp"], "sort": sort}
+def _blocks(server: Server) -> Iterator[Finding]:
+    """Tell which indices take nothing because a disk was full; without the privilege to see it there is no line."""
+    query = {"expand_wildcards": "all", "filter_path": f"*.settings.index.blocks.{_FULL}"}
+    answer = server.request("GET", f"/{EVENTS}-*/_settings", query=query)
+    if answer.status in {403, 404}:
+        return
+    found = server.expect(answer, "looking at the indices")
+    full = sorted(name for name, body in found.items() if "true" in str(body).lower())
+    if full:
+        text = f"{', '.join(full)}: take no documents, for a disk of Elasticsearch is nearly full ({_FULL})"
+        yield Finding("indices", BROKEN, f"{text}; make room there, then the server opens them again by itself")
+    else:
+        yield Finding("indices", OK, "none is closed for want of room")
+
+
+def _freshness(server: Server, here: Here, now: float) -> Iterator[Finding]:
+    """Compare this host's last event with the last change of its logs; where the key may not read, ask the state."""
+    wanted = [{"terms": {"host.name": here.names}}, {"exists": {"field": "@timestamp"}}]
+    order = {"@timestamp": {"order": "desc", "unmapped_type": "date", "numeric_type": "date"}}
+    query = {"size": 1, "_source": False, "query": {"bool": {"filter": wanted}}, "sort": [order]}
     answer = server.request("POST", f"/{EVENTS}-*/_search", query, {"ignore_unavailable": "true"})
     if answer.status == 403:
-        yield Finding(link, OK, "not looked at: the credentials may not read siplogs-*, and shipping needs not")
+        yield _aged(here.acknowledged, here, now, " by the state, for the credentials may not read siplogs-*")
         return
     hits = server.expect(answer, "looking for the last event")["hits"]["hits"]
-    if not hits:
-        yield Finding(link, WARNING, "there is none yet; run siplogs ship, and look at this host's logs above")
-        return
-    text = hits[0]["_source"]["@timestamp"]
-    age = now - datetime.fromisoformat(text).replace(tzinfo=UTC).timestamp()
-    if age < -300:
-        yield Finding(link, WARNING, f"{text} lies ahead of this host's clock; check the timezone of the logs")
-    elif age > DAY:
-        yield Finding(link, WARNING, f"{text}, {int(age // DAY)} days ago; see whether anybody ships, and calls come")
+    told = hits[0].get("sort", [None])[0] if hits else 0
+    if isinstance(told, int | float):
+        yield _aged(told / 1000, here, now, "")
     else:
-        yield Finding(link, OK, text)
+        text = f"{hits[0].get('_index')} has another mapping than siplogs' own; run siplogs setup, and re-index it"
+        yield Finding("last event", WARNING, f"not looked at: {text}")
+
+
+def _aged(moment: float, here: Here, now: float, source: str) -> Finding:
+    link = "last event"
+    if not moment:
+        text = f"there is none yet of {', '.join(here.names)}{source}; run siplogs ship, and look at the logs above"
+        return Finding(link, WARNING, text)
+    told = _written(moment) + source
+    if moment - now > _AHEAD:
+        return Finding(link, WARNING, f"{told}, lies ahead of this host's clock; check the timezone of the logs")
+    if here.written - moment > HOUR:
+        late = f"{age(here.written - moment)} before the last change of the logs"
+        return Finding(link, WARNING, f"{told}, {late}; see whether anybody ships, and whether SIP is logged")
+    return Finding(link, OK, told)
+
+
+def _written(moment: float) -> str:
+    try:
+        return f"{datetime.fromtimestamp(moment, UTC):%Y-%m-%dT%H:%M:%SZ}"
+    except (ValueError, OverflowError, OSError):
+        return f"{moment:.0f} s after 1970"

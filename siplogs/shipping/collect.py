@@ -5,9 +5,11 @@ is known by its family and content, so a renamed or compressed one goes on where
 begins at its beginning.
 """
 
+import os
 import time
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from datetime import UTC, datetime
 from typing import Final
 
@@ -21,13 +23,16 @@ from siplogs.outputs.elasticsearch import Document, document
 from siplogs.pipeline import Part, Reading
 from siplogs.shipping.followed import Followed, Input, Log, is_passing, time_of_change
 from siplogs.shipping.state import Place, State
-from siplogs.shipping.twins import Key, continues, fingerprint, tail_of
+from siplogs.shipping.twins import Key, beginning_of, continues, fingerprint, tail_of
 from siplogs.sources import Source
 from siplogs.sources.source import BLOCK, shown
 
 __all__ = ["Collector", "Input", "Settings"]
 
 _FORGOTTEN_SECONDS: Final = 60 * 86_400.0
+_LOOKED_AT: Final = 4096
+_STOPS: Final = 100
+"""After how many events there is a place to go on from; events in between are known by `done`."""
 
 
 class Settings(Struct, frozen=True):
@@ -50,20 +55,24 @@ class Settings(Struct, frozen=True):
 
 
 class _Mark(Struct):
-    """What to write once everything up to document number `number` is settled."""
+    """What to write once everything up to document number `number` is settled.
+
+    Where `tail` is given, the next reading may begin at `offset`.
+    """
 
     number: int
     key: Key
     offset: int = 0
     dated: bytes = b""
-    again: int = 0
+    tail: str = ""
     place: Place | None = None
 
 
 class Collector:
     """Collects the documents of one state; `documents` is one pass, `settled` is told what was delivered of it.
 
-    `disturbed` says after a pass that a log was rotated while it was read, so that another pass finds more.
+    `disturbed` says after a pass that a log was rotated while it was read, so that another pass finds more. `on_bytes`
+    is called as bytes are read.
     """
 
     def __init__(
@@ -72,6 +81,7 @@ class Collector:
         settings: Settings,
         warn: Callable[[str], None],
         *,
+        on_bytes: Callable[[int], None] | None = None,
         clock: Callable[[], float] = time.time,
         steady: Callable[[], float] = time.monotonic,
     ) -> None:
@@ -81,13 +91,14 @@ class Collector:
         self._state = state
         self._settings = settings
         self._warn = warn
+        self._on_bytes = on_bytes
         self._clock = clock
         self._marks: deque[_Mark] = deque()
         self._read = 0
         self._delivered = 0
         self._begun: set[Key] = set()
         self._met: set[Key] = set()
-        self._reading: dict[Key, Source] = {}
+        self._opened: list[int] = []
         self._first = not self.places and not state.counts()
         self._from_end = settings.from_end and self._first
 
@@ -123,18 +134,29 @@ class Collector:
         """Move the checkpoint to the end of a pass of which everything was settled, and add to the running counts."""
         self._delivered = self._read
         self._write(counts or {})
+        self._close_read()
         self._forget()
-        self.followed.release(self.places)
+        gone = [self.places[key] for key in self.followed.release(self.places)]
+        for place in gone:  # there is nothing left of them to look for
+            place.seen = ""
+        if gone:
+            self._state.save(gone)
 
     def start_over(self) -> None:
         """Drop the marks of a pass that was given up; the next one reads what was not settled again."""
         self._marks.clear()
+        self._close_read()
         self._delivered = self._read
         self.places = {(place.family, place.identity): place for place in self._state.places()}
 
     def close(self) -> None:
         """Close the files that are held open."""
+        self._close_read()
         self.followed.close()
+
+    def _close_read(self) -> None:
+        while self._opened:
+            os.close(self._opened.pop())
 
     def lag(self) -> int:
         """Return how many bytes of the logs found are not dealt with yet."""
@@ -147,15 +169,30 @@ class Collector:
     def _noted(self, log: Log) -> Place | None:
         """Note when and how long a log was seen; return its place when that has to be saved."""
         place, source = self._place(log), log.source
+        if place.seen != log.signature:
+            place = self._unless_overwritten(log, place)
         before = (place.size, place.path, place.seen)
         place.last_seen = self._clock()
         self._met.add(log.key)
         place.path = source.name or source.path
         if source.seekable:
             place.size = source.size or 0
+            if not place.settled and not place.done:
+                place.tail = beginning_of(source)
         if not place.seen.startswith(_file(log.signature)[:-1]):
             place.seen = _file(log.signature)
         return place if before != (place.size, place.path, place.seen) else None
+
+    def _unless_overwritten(self, log: Log, place: Place) -> Place:
+        """Return the place of a log, a new one where its file was overwritten; what that cost is said."""
+        if not place.settled and log.source.inode != place.inode:
+            place.done = 0
+        if not place.seen or not log.source.seekable or continues(log.source, place):
+            return place
+        if trouble := self._loss(log.key, place):
+            self._warn(f"{shown(place.path)}: {trouble}")
+        fresh = self.places[log.key] = Place(*log.key, lost=place.lost)
+        return fresh
 
     def _place(self, log: Log) -> Place:
         """Return what is known of a log; where a first run begins at the end, one never met before is passed over."""
@@ -175,19 +212,28 @@ class Collector:
         key, source, place = log.key, log.source, self.places[log.key]
         if place.seen == log.signature and (place.whole or log.live) and source.pipe is None:
             return
-        if source.seekable and not continues(source, place):
-            place = self.places[key] = replace(place, done=0, settled=0, dated=b"", tail="", products="", whole=False)
-            self._state.save([place])
+        watched = _Watched.of_source(source, self._opened)
+        if source.seekable and not (_is_the_log(watched, key) and continues(watched, place)):
+            self.disturbed = True
+            return
         start = place.settled
         if source.seekable and start >= place.size:
             self._marks.append(_Mark(self._read, key, place=replace(place, whole=not log.live, seen=log.signature)))
             return
-        watched = self._reading[key] = _Watched.of_source(source, fingerprint(key[1]))
         products = tuple(filter(None, place.products.split(",")))
         since = time_of_change(place.seen)
-        part = Part(watched, products, start, live=log.live, dated=place.dated, done=place.done, since=since)
-        reading = Reading(part, log.options)
-        yield from self._events(key, reading, source)
+        part = Part(
+            watched,
+            products,
+            start,
+            live=log.live,
+            grows=source.seekable,
+            dated=place.dated,
+            done=place.done,
+            since=since,
+        )
+        reading = Reading(part, log.options, self._on_bytes)
+        yield from self._events(key, reading, watched)
         after = replace(
             place,
             settled=max(reading.settled, start),
@@ -199,27 +245,30 @@ class Collector:
         if reading.trouble is not None:
             self._troubled(after, source, reading.trouble)
         after.tail = tail_of(watched, after.settled)
+        if after.settled and not after.tail and source.seekable:  # it was overwritten after it was read
+            after.settled, after.dated, after.tail = place.settled, place.dated, place.tail
         self._marks.append(_Mark(self._read, key, place=after))
 
     def _troubled(self, after: Place, source: Source, trouble: SourceError) -> None:
         """Read on in a later pass; an archive would not get better, and a log that was rotated is found again."""
-        if source.seekable:
+        if source.seekable or is_passing(trouble):
             after.whole, after.seen = False, _file(after.seen)
-        if source.seekable and is_passing(trouble):
+        if is_passing(trouble):
             self.disturbed = True
         else:
-            self._warn(str(trouble))
+            self._warn(f"{shown(source.name or source.path)}: {str(trouble).partition(': ')[2]}")
 
     def _events(self, key: Key, reading: Reading, source: Source) -> Iterator[Document]:
         wanted, place = self._settings.wanted, self.places[key]
-        for event in reading:
+        for number, event in enumerate(reading):
             if not place.products:
                 place.products = ",".join(reading.products)
             if wanted is None or wanted.accepts(event):
                 self._read += 1
                 offset = event.event.sequence or 0
-                again = offset if source.seekable and not reading.wrapped else 0
-                self._marks.append(_Mark(self._read, key, offset, reading.dated, again))
+                stop = number % _STOPS == 1 and not reading.wrapped
+                tail = tail_of(source, offset) if stop else ""
+                self._marks.append(_Mark(self._read, key, offset, reading.dated, tail))
                 yield document(event, self._settings.period)
 
     def _note_losses(self) -> None:
@@ -235,6 +284,8 @@ class Collector:
             self._marks.append(_Mark(self._read, key, place=replace(place)))
 
     def _loss(self, key: Key, place: Place) -> str:
+        if self.followed.has_moved(key, place):
+            return ""
         unread = 0 if place.whole else place.size - max(place.settled, place.done)
         if unread > 0 and place.seen.split(":")[2:3] != [str(place.size)]:
             place.lost = unread
@@ -242,27 +293,24 @@ class Collector:
         if key in self._met or place.path != place.family:
             return ""
         when = datetime.fromtimestamp(place.last_seen, UTC).strftime("%Y-%m-%d %H:%M:%S")
-        return f"deleted or overwritten; anything written to it after {when} UTC, when it was last looked at, is lost"
+        return f"deleted, moved or overwritten; what was written to it after {when} UTC, the last look, was not read"
 
     def _write(self, counts: Mapping[str, int]) -> None:
         changed: dict[Key, Place] = {}
-        moved: set[Key] = set()
         now = self._clock()
         while self._marks and self._marks[0].number <= self._delivered:
             mark = self._marks.popleft()
             place = self.places[mark.key]
             if mark.place is not None:
                 mark.place.done, mark.place.acknowledged = max(place.done, mark.place.done), place.acknowledged
+                if mark.place.settled < place.settled:
+                    mark.place.settled, mark.place.dated, mark.place.tail = place.settled, place.dated, place.tail
                 place = self.places[mark.key] = mark.place
-                moved.discard(mark.key)
             elif mark.offset >= place.done:
                 place.done, place.acknowledged = mark.offset + 1, now
-                if mark.again > place.settled:
-                    place.settled, place.dated = mark.again, mark.dated
-                    moved.add(mark.key)
+                if mark.tail and mark.offset > place.settled:
+                    place.settled, place.dated, place.tail = mark.offset, mark.dated, mark.tail
             changed[mark.key] = place
-        for key in moved:
-            changed[key].tail = tail_of(self._reading[key], changed[key].settled)
         if not self._settings.noted:
             changed.clear()
         counted = {name: number for name, number in counts.items() if number} or ({"created": 0} if self._first else {})
@@ -279,16 +327,21 @@ class Collector:
 
 
 class _Watched(Source):
-    """A log that fails as soon as its first line is another one: it was overwritten while it was read."""
+    """A log that fails as soon as it begins in another way: it was overwritten while it was read."""
 
-    expected: str = ""
+    expected: bytes = b""
 
     @classmethod
-    def of_source(cls, source: Source, identity: str) -> Source:
-        """Watch a log whose beginning can be looked at cheaply."""
+    def of_source(cls, source: Source, opened: list[int]) -> Source:
+        """Watch a log whose beginning can be looked at cheaply, wherever it is moved; `opened` gets its descriptor."""
         if not source.seekable:
             return source
-        return cls(**{name: getattr(source, name) for name in source.__struct_fields__}, expected=identity)
+        watched = cls(**{name: getattr(source, name) for name in source.__struct_fields__})
+        with suppress(OSError, SourceError):  # the same comes again when it is read
+            opened.append(os.open(source.path, os.O_RDONLY | os.O_CLOEXEC))
+            watched.path, watched.name = f"/proc/self/fd/{opened[-1]}", source.name or source.path
+            watched.expected = _beginning(watched)
+        return watched
 
     def blocks(
         self,
@@ -299,9 +352,21 @@ class _Watched(Source):
     ) -> Iterator[bytes]:
         """Yield blocks as any log does."""
         for block in Source.blocks(self, start, stop, size, on_bytes):
-            if self.identity() != self.expected:
+            if _beginning(self) != self.expected:
                 raise SourceError(f"{shown(self.path)}: became shorter while it was read (rotated?); run again")
             yield block
+
+
+def _is_the_log(source: Source, key: Key) -> bool:
+    """Tell whether a file still is what it was found to be."""
+    try:
+        return source.identity() == fingerprint(key[1])
+    except SourceError:
+        return False
+
+
+def _beginning(source: Source) -> bytes:
+    return next(Source.blocks(source, 0, _LOOKED_AT, _LOOKED_AT), b"")
 
 
 def _file(seen: str) -> str:

@@ -14,14 +14,14 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, S
 from contextlib import suppress
 from fnmatch import fnmatch
 from pathlib import Path
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple
 
 from msgspec import Struct
 
 from siplogs.errors import SourceError
 from siplogs.pipeline import ReadOptions
 from siplogs.shipping.state import Place
-from siplogs.shipping.twins import Found, Key, fingerprint, told_apart
+from siplogs.shipping.twins import Found, Key, fingerprint, is_unread, recognised, signature, told_apart
 from siplogs.sources import Source, find_sets
 from siplogs.sources.pipe import STANDARD_INPUT
 from siplogs.sources.rotation import log_name
@@ -81,6 +81,7 @@ class Followed:
         self._around: dict[str, Look] = {}
         self._since: dict[Key, tuple[str, float]] = {}
         self._held: dict[Key, int] = {}
+        self._strangers: set[str] = set()
 
     def look(self, places: Mapping[Key, Place], *, search: bool = True) -> list[Log]:
         """Return the logs, oldest first; without `search` those found before, unless more than their size changed."""
@@ -97,6 +98,13 @@ class Followed:
         known = (self._looks, self._around)
         return any(look(path) != seen for looks in known for path, seen in looks.items())
 
+    def rotated(self) -> bool:
+        """Tell whether anything else than growth happened since the last look: logs came, went, or were cut."""
+        if any(look(path) != seen for path, seen in self._around.items()):
+            return True
+        looks = ((look(path), seen) for path, seen in self._looks.items())
+        return any(now[:2] != seen[:2] or now[2] < seen[2] for now, seen in looks)
+
     def covers(self, place: Place) -> bool:
         """Tell whether a log would be found if it were there."""
         if place.family in self.families:
@@ -108,21 +116,30 @@ class Followed:
         """Tell whether a log was found the last time."""
         return key in self._logs
 
+    def has_moved(self, key: Key, place: Place) -> bool:
+        """Tell whether a log was found under another key, say of a folder for old logs."""
+        began = [log for log in self._logs.values() if fingerprint(log.key[1]) == fingerprint(key[1])]
+        return any(log.key != key and recognised(log.source, [place]) for log in began)
+
     def is_at(self, place: Place) -> bool:
         """Tell whether the file of a place still stands at its path, as far as it cannot be read and told to be new."""
         known = any(log.source.path == place.path for log in self._logs.values())
         return not known and look(place.path)[:2] == place.inode != ()
 
-    def release(self, places: Mapping[Key, Place]) -> None:
-        """Close held files that were read to the end and are at rest: deleted ones at once, others after a while."""
+    def release(self, places: Mapping[Key, Place]) -> list[Key]:
+        """Close held files that were read to the end and are at rest: deleted ones, which are returned, at once."""
+        gone: list[Key] = []
         for key, descriptor in list(self._held.items()):
             log, place = self._logs.get(key), places.get(key)
             if log is None or place is None or log.live or not place.whole or place.seen != log.signature:
                 continue
             with suppress(OSError):
-                if os.fstat(descriptor).st_nlink and self._steady() - self._since[key][1] < _HELD_SECONDS:
+                if os.fstat(descriptor).st_nlink == 0:
+                    gone.append(key)
+                elif self._steady() - self._since[key][1] < _HELD_SECONDS:
                     continue
             os.close(self._held.pop(key))
+        return gone
 
     def take_over(self, other: "Followed") -> None:
         """Go on holding what another one held."""
@@ -169,23 +186,39 @@ class Followed:
         for (family, identity), place in places.items():
             known.setdefault((family, fingerprint(identity)), {})[family, identity] = place
         last = _last_changes(places.values())
+        listed: list[tuple[Key, Source, ReadOptions, bool]] = []
         for one in self._inputs:
             for family, source, asked in self._sources(one):
                 self.families.setdefault(family, one.options)
                 key = self._key(family, source)
                 if key is None:
                     self._around[source.path] = _look_of(source)
-                    continue
-                if asked or key in known or (source.modified or 0.0) >= last.get(family, 1e18):
-                    groups.setdefault(key, []).append((source, one.options))
+                else:
+                    lately = (source.modified or 0.0) >= last.get(family, 1e18)
+                    listed.append((key, source, one.options, asked or lately))
+        there = {(key, source.inode) for key, source, _, _ in listed}
+        for key, source, options, wanted in listed:
+            if wanted or self._is_known(key, source, known.get(key, {}), there):
+                groups.setdefault(key, []).append((source, options))
+        self._join_held(groups, places)
         found: dict[Key, Found] = {}
         for key, files in groups.items():
             apart, waiting = told_apart(key, files, known.get(key, {}))
             found |= apart
             self._around |= {source.path: _look_of(source) for source in waiting}
-        found |= self._still_held(found, places)
         found |= {key: (source, self._options_of(key)) for key, source in self._moved(places, found.keys())}
         return [self._log(key, source, options, places) for key, (source, options) in found.items()]
+
+    def _is_known(self, key: Key, source: Source, places: Mapping[Key, Place], there: Collection[Any]) -> bool:
+        """Tell whether a file beside a log is one of those that were followed; what is not is unpacked but once."""
+        if any(is_unread(place) and (key, place.inode) not in there for place in places.values()):
+            return True
+        if not places or signature(source) in self._strangers:
+            return False
+        if recognised(source, places.values()):
+            return True
+        self._strangers.add(signature(source))
+        return False
 
     def _sources(self, one: Input) -> Iterator[tuple[str, Source, bool]]:
         """Yield family, log, and whether it was asked for: beside one that was, its rotations are found as well."""
@@ -253,11 +286,15 @@ class Followed:
             else:
                 os.close(descriptor)
 
-    def _still_held(self, found: Mapping[Key, Found], places: Mapping[Key, Place]) -> dict[Key, Found]:
-        """Prefer a file that is held to its archive: something may still be written to it."""
-        archives = {key: one for key, one in found.items() if key in self._held and not one[0].seekable}
-        held = {key: self._held_source(key, places[key]) for key in archives if key in places}
-        return {key: (source, archives[key][1]) for key, source in held.items() if source is not None}
+    def _join_held(self, groups: Mapping[Key, list[Found]], places: Mapping[Key, Place]) -> None:
+        """Let held files that are at none of their paths any more stand beside those that begin like them."""
+        for key in [key for key in self._held if key in places]:
+            files = groups.get((key[0], fingerprint(key[1])))
+            if files is None or os.fstat(self._held[key])[1:3] in {(one.inode[1], one.inode[0]) for one, _ in files}:
+                continue
+            source = self._held_source(key, places[key])
+            if source is not None:
+                files.insert(0, (source, self._options_of(key)))
 
     def _moved(self, places: Mapping[Key, Place], found: Collection[Key]) -> Iterator[tuple[Key, Source]]:
         """Find logs that left their paths: by the descriptor that is held, or by inode in their folder."""
@@ -282,7 +319,7 @@ class Followed:
             return None
         try:
             source = _named(Source.of(f"/proc/self/fd/{descriptor}"), place.path)
-            if source.identity() == fingerprint(key[1]):
+            if source.identity() == fingerprint(key[1]) and recognised(source, [place]):
                 return source
         except SourceError:
             if self.is_at(place):  # it must not be read at the moment
@@ -294,12 +331,6 @@ class Followed:
 def is_passing(trouble: SourceError | str) -> bool:
     """Tell whether a log was but rotated meanwhile: looked at again, all is well."""
     return any(words in str(trouble) for words in _PASSING)
-
-
-def signature(source: Source) -> str:
-    """Return what tells that a file was not changed: device, inode, size and time of change."""
-    device, inode = source.inode
-    return f"{device}:{inode}:{source.size}:{source.modified}"
 
 
 def look(path: str) -> Look:
@@ -378,6 +409,7 @@ def _found_by_inode(place: Place, folders: dict[str, dict[int, str]]) -> Source 
         if path is not None:
             with suppress(SourceError):
                 source = Source.of(path)
-                if source.inode == wanted[:2] and source.identity() == fingerprint(place.identity):
+                same = source.inode == wanted[:2] and source.identity() == fingerprint(place.identity)
+                if same and recognised(source, [place]):
                     return source
     return None

@@ -2,15 +2,19 @@
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import datetime, timedelta
+from pathlib import Path
 from typing import Final
 
 from siplogs.enrich.clock import Clock
 from siplogs.errors import SourceError
 from siplogs.packs import unwrap
 from siplogs.pipeline import Engine, Part, Reading, engine
-from siplogs.shipping.checks import BROKEN, DAY, OK, WARNING, Finding
+from siplogs.shipping.access import Shipper
+from siplogs.shipping.checks import BROKEN, DAY, HOUR, OK, WARNING, Finding
 from siplogs.shipping.collect import Input
+from siplogs.shipping.status import age
 from siplogs.sources import LogSet, Source, find_sets
+from siplogs.sources.rotation import log_name
 
 LOOKED_AT: Final = 1_048_576
 _LAST_LINES: Final = 65_536
@@ -19,21 +23,67 @@ _LATE: Final = 120.0
 _LIVE: Final = 3600.0
 _EXACT: Final = 30.0
 _FARTHEST_ZONE: Final = 26 * 3600.0
+_DENIED: Final = ": permission denied; "
+_EMPTY: Final = ": the file is empty; "
 
 Silent = Callable[[Reading], Iterable[str]]
 
 
-def check_logs(inputs: Sequence[Input], now: float, silent: Silent) -> Iterator[Finding]:
-    """Yield what is the matter with the logs of each input; `silent` says why a reading may have found no message."""
+def check_logs(inputs: Sequence[Input], user: Shipper, now: float, silent: Silent) -> Iterator[Finding]:
+    """Yield what is the matter with the logs of each input, those that the user who ships finds and may read.
+
+    `silent` says why a reading may have found no message.
+    """
     for one in inputs:
         troubles: list[str] = []
-        sets = find_sets(one.paths, warn=troubles.append)
+        with user.acting():
+            sets = find_sets(one.paths, warn=troubles.append)
         for trouble in troubles:
-            yield Finding("logs", WARNING if sets else BROKEN, trouble)
+            yield _trouble(trouble, user, now, alone=not sets)
         for log in sets:
             files = f"{len(log.sources)} file{'s' * (len(log.sources) != 1)}"
-            yield Finding("logs", OK, f"{log.family}: {files}, readable")
+            yield Finding("logs", OK, f"{log.family}: {files}, readable for the user {user.name}")
             yield from _check_log(one, log, now, silent)
+
+
+def last_written(inputs: Sequence[Input]) -> float:
+    """Return when any of the live logs was written to last, seconds since 1970, 0 where there is none."""
+    sets = [log for one in inputs for log in find_sets(one.paths, warn=lambda _: None)]
+    return max((source.modified or 0.0 for log in sets for source in log.sources if source.seekable), default=0.0)
+
+
+def _trouble(trouble: str, user: Shipper, now: float, *, alone: bool) -> Finding:
+    """Judge what was met while logs were looked for; it is `alone` where none was found."""
+    path, denied, remedy = trouble.partition(_DENIED)
+    if denied:
+        who = f"permission denied for the user {user.name}"
+        return Finding("logs", BROKEN, f"{path}: {who}; {_let_in(user, remedy)}")
+    name, is_empty, _ = trouble.partition(_EMPTY)
+    if is_empty:
+        return _empty(Path(name), trouble, now)
+    return Finding("logs", BROKEN if alone else WARNING, trouble)
+
+
+def _let_in(user: Shipper, remedy: str) -> str:
+    """Say which group has to let the user in: reading as root is for looking, not for a service."""
+    group = remedy.partition("group ")[2]
+    if group:
+        return f"usermod -aG {group} {user.name}, and restart what ships"
+    readable = "let its group (adm, asterisk or freeswitch) read the log and its folders (logrotate: create 0640)"
+    return f"{readable}, and the user into the group: usermod -aG GROUP {user.name}"
+
+
+def _empty(path: Path, trouble: str, now: float) -> Finding:
+    """Judge a log without content: right after a rotation that is as it should be."""
+    family = log_name(path.name).family
+    try:
+        names = [one.name for one in path.parent.iterdir()]
+        since = now - path.stat().st_mtime if path.name == family else 0.0
+    except OSError:
+        names, since = [], 0.0
+    if since < DAY and any(name != path.name and log_name(name).family == family for name in names):
+        return Finding("logs", OK, f"{path}: empty since a rotation, nothing to look into yet")
+    return Finding("logs", WARNING, trouble)
 
 
 def _check_log(one: Input, log: LogSet, now: float, silent: Silent) -> Iterator[Finding]:
@@ -44,7 +94,7 @@ def _check_log(one: Input, log: LogSet, now: float, silent: Silent) -> Iterator[
     source = live[-1]
     start = max((source.size or 0) - LOOKED_AT, 0)
     reading = Reading(Part(source, start=start, live=True), one.options)
-    messages = sum(event.siplogs.kind == "message" for event in reading)
+    messages = [(event.timestamp, event.siplogs.pack) for event in reading if event.siplogs.kind == "message"]
     if reading.trouble is not None:
         yield Finding("sip", BROKEN, str(reading.trouble))
         return
@@ -54,20 +104,32 @@ def _check_log(one: Input, log: LogSet, now: float, silent: Silent) -> Iterator[
         yield Finding("pack", BROKEN, f"{source.path}: {why}")
         return
     yield Finding("pack", OK, f"{source.path}: {', '.join(reading.products)}")
+    told = _last_time(source, compiled, reading.products)
     if messages:
-        yield Finding("sip", OK, f"{source.path}: {messages:,} SIP messages in the last MB")
+        yield _sip(source, compiled, messages, told)
     else:
         yield Finding("sip", WARNING, f"{source.path}: {' '.join(silent(reading))}")
-    yield _clock(source, compiled, reading.products, now)
+    yield _clock(source, compiled, told, now)
 
 
-def _clock(source: Source, compiled: Engine, products: tuple[str, ...], now: float) -> Finding:
+def _sip(source: Source, compiled: Engine, messages: Sequence[tuple[str, str | None]], told: float | None) -> Finding:
+    """Compare the time of the last message with that of the last line: messages may have been switched off since."""
+    moment, pack = messages[-1]
+    late = (told or 0.0) - datetime.fromisoformat(moment).timestamp()
+    if late <= HOUR:
+        return Finding("sip", OK, f"{source.path}: {len(messages):,} SIP messages in the last MB")
+    switch = compiled.packs[pack].data.off if pack in compiled.packs else ""
+    again = f"switch it on again with {switch}" if switch else "switch it on again"
+    text = f"the last SIP message is {age(late)} older than the last line: was SIP logging switched off? {again}"
+    return Finding("sip", WARNING, f"{source.path}: {text}")
+
+
+def _clock(source: Source, compiled: Engine, told: float | None, now: float) -> Finding:
     """Compare the time that the last line tells with the moment at which it was written."""
     modified = source.modified or 0.0
     if now - modified > DAY:
         text = f"nothing was written for {int((now - modified) // DAY)} days; see whether the PBX runs and logs there"
         return Finding("clock", WARNING, f"{source.path}: {text}")
-    told = _last_time(source, compiled, products)
     if told is None:
         return Finding("clock", WARNING, f"{source.path}: no time in its last lines; check the dateformat of the PBX")
     off = told - modified

@@ -39,6 +39,10 @@ class Monitor:
         self._pulse = Pulse(process=os.getpid(), started=clock())
         self._lately: deque[tuple[float, int]] = deque()
 
+    def take_over(self, other: "Monitor") -> None:
+        """Go on with what another one of this process counted."""
+        self._pulse, self._lately = other._pulse, other._lately
+
     def settled(self, number: int) -> None:
         """So many events were acknowledged or kept as dead letters."""
         self._pulse.events += number
@@ -60,6 +64,13 @@ class Monitor:
         recovered, self._pulse.failures = bool(self._pulse.failures), 0
         self._pulse.passed = began
         self._note(now=recovered, metrics=True)
+
+    def stopped(self) -> None:
+        """The daemon ends: what node_exporter reads has to say so."""
+        if self._metrics is not None:
+            ended = survey(self._state, self._letters, self._clock())
+            ended.holder, ended.tail = "", None
+            self._write(self._metrics, prometheus(ended))
 
     def _trouble(self, trouble: str) -> None:
         self._pulse.error, self._pulse.failed = trouble, self._clock()

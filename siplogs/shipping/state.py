@@ -78,6 +78,7 @@ class Pulse(Struct):
     `events` counts those that were settled since `started`, `rate` is how many a second lately, `pauses` how often
     Elasticsearch made it wait, `failures` how many passes in a row were given up; `error` is what was wrong last, at
     `failed`. `passed` is when the last pass began in which everything was read; `beat` is when this was written.
+    A `ship` leaves one behind when it ends, for the sake of `passed`.
     """
 
     process: int = 0
@@ -269,10 +270,11 @@ def _is_there(path: Path) -> bool:
     crashed is never taken for the rest of a database.
     """
     lock, pages = _beside(path, ".lock"), _beside(path, "-wal")
+    was_made = pages.exists() or (lock.exists() and lock.stat().st_size > 0)  # before: it may be being made
     if path.exists() and path.stat().st_size:
         return True
     left = [file for file in (path, lock, pages, _beside(path, "-shm")) if file.exists()]
-    if path in left or pages in left or (lock in left and lock.stat().st_size):
+    if was_made or path in left:
         raise StateError(
             f"{path}: the state database {'is empty' if path in left else 'is gone'}, but was there; restore it, or"
             f" delete {' and '.join(map(str, left))} and {_ANEW}"

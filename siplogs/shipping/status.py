@@ -3,17 +3,27 @@
 A log is known in the state by its place, and its file by device and inode: it may have been rotated since.
 """
 
+import json
 import os
+import re
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Final, Literal
 
-from msgspec import Struct
+from msgspec import Struct, to_builtins
 
 from siplogs.errors import ConfigError
 from siplogs.shipping.dead_letters import DeadLetters
 from siplogs.shipping.state import Place, Pulse, State, holder
+
+_STRAY: Final = re.compile("[\udc80-\udcff]")
+
+_LONG: Final = 900.0
+"""For how many seconds a log may be behind, and a daemon with work be silent: three runs of cron every five minutes."""
+
+_SILENT: Final = 7200.0
+"""For how many seconds a daemon without work may be silent: it looks for new logs once an hour at least."""
 
 
 class LogStatus(Struct):
@@ -42,7 +52,9 @@ class Status(Struct):
 
     `holder` is the process that works on the state, "" for none. `created`, `present` and `dead` are running counts of
     events. `waiting` counts dead letters, None where their file must not be read. `tail` is what a running `tail` said
-    of itself last, None when none runs; `failing` says that its last trouble is not over.
+    of itself last, None when none runs; `failing` says that its last trouble is not over, `hung` that it was not heard
+    of for long. `looked` is when logs were last looked at, `acknowledged` when an event last arrived: seconds since
+    1970, 0 for never. `trouble` says in one line what is wrong at the moment and what to do, "" for nothing.
     """
 
     state: str
@@ -56,15 +68,19 @@ class Status(Struct):
     tail: Pulse | None
     logs: list[LogStatus]
     failing: bool = False
+    hung: bool = False
+    looked: float = 0.0
+    acknowledged: float = 0.0
+    trouble: str = ""
 
 
 def survey(state: State, letters: DeadLetters, now: float) -> Status:
     """Look at the state and at the files that it knows. Raises StateError."""
     places, counts, pulse, process = state.places(), state.counts(), state.pulse(), holder(state.path)
     running = pulse if pulse is not None and process.startswith(f"process {pulse.process} ") else None
-    logs = sorted(_logs(places, pulse.passed if pulse else 0.0, now), key=lambda log: (log.family, log.path))
-    well = max((log.acknowledged for log in logs), default=0.0)
-    return Status(
+    passed = pulse.passed if pulse else 0.0
+    acknowledged = max((place.acknowledged for place in places), default=0.0)
+    found = Status(
         state=str(state.path),
         holder=process,
         created=counts.get("created", 0),
@@ -74,9 +90,46 @@ def survey(state: State, letters: DeadLetters, now: float) -> Status:
         waiting=_waiting(letters),
         dead_letters=str(letters.path),
         tail=running,
-        logs=logs,
-        failing=running is not None and running.failed > max(running.passed, well),
+        logs=sorted(_logs(places, passed, now), key=lambda log: (log.family, log.path)),
+        failing=running is not None and running.failed > max(running.passed, acknowledged),
+        looked=max(passed, acknowledged, *(place.last_seen for place in places)),
+        acknowledged=acknowledged,
     )
+    _judge(found, now)
+    return found
+
+
+def _judge(found: Status, now: float) -> None:
+    """Say what is wrong: the daemon fails or hangs, logs stay behind, or nobody reads them although they grow."""
+    late = max((log.lag_seconds for log in found.logs), default=0.0)
+    behind = f"logs are behind for {age(late)}, by {sum(log.lag_bytes or 0 for log in found.logs):,} bytes"
+    silent = now - found.tail.beat if found.tail is not None else 0.0
+    found.hung = silent > (_LONG if late > _LONG else _SILENT)
+    if found.failing and found.tail is not None:
+        found.trouble = f"the daemon waits: {found.tail.error}"
+    elif found.hung:
+        hint = "systemctl restart siplogs-tail, and see journalctl -u siplogs-tail"
+        found.trouble = f"{found.holder} was not heard of for {age(silent)}; {hint}"
+    elif late > _LONG and found.holder:
+        hint = "see what it says (journalctl -u siplogs-tail), and the load here and of Elasticsearch"
+        found.trouble = f"{found.holder} works, but {behind}; {hint}"
+    elif late > _LONG:
+        hint = "systemctl start siplogs-tail, or see why cron does not run siplogs ship (journalctl -u cron)"
+        found.trouble = f"nobody ships, and {behind}; {hint}"
+
+
+def age(seconds: float) -> str:
+    """Say a duration in its largest unit that is not below two of it."""
+    for size, unit in ((86_400, "d"), (3_600, "h"), (60, "min")):
+        if seconds >= 2 * size:
+            return f"{int(seconds // size)} {unit}"
+    return f"{max(seconds, 0.0):.0f} s"
+
+
+def as_json(value: object) -> str:
+    r"""Write as JSON; bytes that are no UTF-8, as in the name of a log, become the text \xNN."""
+    text = json.dumps(to_builtins(value), ensure_ascii=False, indent=2)
+    return _STRAY.sub(lambda stray: f"\\\\x{ord(stray[0]) - 0xDC00:02x}", text)
 
 
 def prometheus(status: Status) -> str:
@@ -93,11 +146,13 @@ def _waiting(letters: DeadLetters) -> int | None:
 
 def _logs(places: Iterable[Place], passed: float, now: float) -> Iterator[LogStatus]:
     families: dict[str, str] = {}
+    looked: dict[str, float] = {}
     taken: set[str] = set()
     folders = _Folders()
     # Those whose file is known come first: of the rest only the path is.
     for place in sorted(places, key=lambda one: (not one.seen, -one.last_seen)):
         families.setdefault(place.path, place.family)
+        looked[place.family] = max(passed, place.last_seen, looked.get(place.family, 0.0))
         path = folders.find(place)
         if path is None or path in taken:
             unread = 0 if place.whole else max(place.size - place.settled, 0)
@@ -108,8 +163,8 @@ def _logs(places: Iterable[Place], passed: float, now: float) -> Iterator[LogSta
     for path in families.keys() - taken:
         found = _look(path)
         if found is not None and found.st_size:
-            age = max(now - found.st_mtime, 0.0)
-            yield LogStatus(path, families[path], "unread", 0, found.st_size, found.st_size, age)
+            lag = max(now - (looked[families[path]] or found.st_mtime), 0.0)
+            yield LogStatus(path, families[path], "unread", 0, found.st_size, found.st_size, lag)
 
 
 def _log(place: Place, path: str, passed: float, now: float) -> LogStatus:
@@ -217,6 +272,6 @@ def _metric(name: str, kind: str, text: str, samples: Samples) -> Iterator[str]:
 
 
 def _escaped(text: str) -> str:
-    """Escape a label's value; what is no UTF-8 in a path cannot be written."""
-    plain = text.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
+    r"""Escape a label's value; bytes that are no UTF-8 become \xNN, in such a way that no two paths look alike."""
+    plain = text.replace("\\", "\\\\").encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
     return plain.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n")

@@ -160,6 +160,7 @@ class Tail:
         self._collector = collector
         self._connect = connect
         self._server: Server | None = None
+        self._accepted = False
         self._letters = letters
         self._limits = replace(limits, pauses=_PAUSES)
         self._journal = journal
@@ -169,14 +170,15 @@ class Tail:
         self._failures = self._delivered = 0
         self._next_search = self._passed = -_LONGEST_PAUSE
 
-    def connect(self) -> None:
+    def connect(self, meanwhile: Callable[[], None] | None = None) -> None:
         """Reach the server. Raises UnreachableError, or DeliveryError when it refuses.
 
-        The daemon is ready as soon as nothing but an outage can stand in its way.
+        The daemon is ready as soon as nothing but an outage can stand in its way. `meanwhile` is called every second.
         """
         try:
             if self._server is None:
-                self._server = self._reached()
+                self._server = self._reached(meanwhile or self.meanwhile)
+                self._accepted = True
         except UnreachableError:
             self._supervisor.ready()
             raise
@@ -187,6 +189,7 @@ class Tail:
         self._collector.followed.take_over(other._collector.followed)
         self._monitor.take_over(other._monitor)
         self._failures, self._delivered = other._failures, other._delivered
+        self._accepted = self._accepted or other._accepted
 
     def close(self) -> None:
         """Close the logs that are held open, and say in the file of metrics that nobody follows them."""
@@ -202,13 +205,13 @@ class Tail:
                 self._pass(search=search)
             self._wait(self._pace.poll)
 
-    def _reached(self) -> Server:
+    def _reached(self, others: Callable[[], None]) -> Server:
         """Connect beside the signals; a server that does not answer for a while is an outage."""
         found: list[Server] = []
         begun = time.monotonic()
 
         def meanwhile() -> None:
-            self._meanwhile()
+            others()
             if time.monotonic() - begun >= _READY_SECONDS:
                 self._supervisor.ready()
 
@@ -219,11 +222,6 @@ class Tail:
             connecting.hand_over(self._connect)
             connecting.wait()
         return found[0]
-
-    def stopped(self) -> None:
-        """Let the file of metrics say that nobody works any more."""
-        with suppress(StateError):
-            self._monitor.stopped()
 
     def _due(self) -> bool:
         if self._collector.followed.changed():
@@ -237,7 +235,7 @@ class Tail:
         except UnreachableError as error:
             self._failed(error)
         except SiplogsError as error:
-            if self._server is None:
+            if not self._accepted:
                 raise
             self._failed(error)
         else:
@@ -255,7 +253,7 @@ class Tail:
             self._letters,
             self._limits,
             search=search,
-            meanwhile=self._meanwhile,
+            meanwhile=self.meanwhile,
             monitor=self._monitor,
         )
         if search:
@@ -279,8 +277,9 @@ class Tail:
         self._supervisor.status(f"{self._delivered} events delivered, {self._collector.lag()} bytes behind")
 
     def _failed(self, error: SiplogsError) -> None:
-        """Nothing is lost: wait, longer each time, and go on from the checkpoint."""
+        """Nothing is lost: wait, longer each time, and go on from the checkpoint, with a server proven anew."""
         self._failures += 1
+        self._server = None
         text = str(error).removesuffix(_RUN_AGAIN)
         with suppress(StateError):
             self._monitor.failed(text)
@@ -288,10 +287,10 @@ class Tail:
         self._supervisor.status(f"waiting: {text}")
         self._wait(min(_LONGEST_PAUSE, 2.0 ** min(self._failures - 1, 6)))
 
-    def _meanwhile(self) -> None:
+    def meanwhile(self) -> None:
         """Tell the watchdog that all is well, and keep hold of logs that are rotated while there is a wait."""
         self._supervisor.alive()
-        if self._collector.followed.changed():
+        if self._collector.followed.rotated():
             with suppress(StateError):
                 self._collector.note(search=False)
             self._collector.disturbed = True
@@ -299,7 +298,7 @@ class Tail:
     def _wait(self, seconds: float) -> None:
         end = time.monotonic() + seconds
         while (left := end - time.monotonic()) > 0:
-            self._meanwhile() if self._failures else self._supervisor.alive()
+            self.meanwhile() if self._failures else self._supervisor.alive()
             time.sleep(min(left, 1.0))
 
 

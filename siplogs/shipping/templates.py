@@ -4,7 +4,8 @@ The mapping is generated from the model; the rest is data in `kibana/elasticsear
 """
 
 import json
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
+from copy import deepcopy
 from typing import Any, Final
 
 from siplogs import __version__
@@ -12,6 +13,7 @@ from siplogs.errors import DeliveryError
 from siplogs.outputs import schema
 from siplogs.outputs.elasticsearch import EVENTS, Answer, Server, reason
 from siplogs.resources import data_folder
+from siplogs.shipping.retention import period_end
 
 MAPPINGS: Final = "siplogs@mappings"
 SETTINGS: Final = "siplogs@settings"
@@ -25,19 +27,20 @@ _PATHS: Final = {
 }
 
 
-def install(server: Server) -> Iterator[str]:
+# What an admin chooses. What is not given stays in the server as an earlier setup put it there.
+CHOICES: Final = frozenset({"shards", "replicas", "period", "retention_days"})
+
+
+def install(server: Server, given: Collection[str] = CHOICES) -> Iterator[str]:
     """Put everything in place and yield a line on each part: created, updated, or already current.
 
-    Parts of a newer siplogs are left as they are, and of an existing lifecycle policy all but the phase that deletes.
-    Raises DeliveryError.
+    `given` names the settings that somebody chose, of `CHOICES`. Parts of a newer siplogs are left as they are, and of
+    an existing lifecycle policy all but the age at which it deletes. Raises DeliveryError.
     """
     yield f"Elasticsearch {server.version} at {server.name}"
-    lifecycle, line = _lifecycle(server)
-    yield line
-    if lifecycle and server.settings.retention_days:
-        yield _apply_policy(server)
-    wanted = {MAPPINGS: _mappings(), SETTINGS: _settings(server, lifecycle=lifecycle), TEMPLATE: _data("events")}
-    for name, body in wanted.items():
+    lifecycle, lines = _lifecycle(server, given)
+    yield from lines
+    for name, body in _wanted(server, given, lifecycle=lifecycle).items():
         kind = _PATHS[name][0]
         state = _state(server, name, body)
         if state in {"missing", "outdated"}:
@@ -49,12 +52,9 @@ def install(server: Server) -> Iterator[str]:
 def states(server: Server) -> dict[str, str]:
     """Return of each template, as "index template siplogs-events", whether it is missing, outdated, current or newer.
 
-    Raises DeliveryError.
+    An admin's choices make none outdated, whatever they are. Raises DeliveryError.
     """
-    installed = _installed(server, SETTINGS) or {}
-    lifecycle = "lifecycle" in installed.get("template", {}).get("settings", {}).get("index", {})
-    wanted = {MAPPINGS: _mappings(), SETTINGS: _settings(server, lifecycle=lifecycle), TEMPLATE: _data("events")}
-    return {f"{_PATHS[name][0]} {name}": _state(server, name, body) for name, body in wanted.items()}
+    return {f"{_PATHS[name][0]} {name}": _state(server, name, body) for name, body in _wanted(server).items()}
 
 
 def check(server: Server) -> None:
@@ -67,10 +67,12 @@ def check(server: Server) -> None:
         )
 
 
-# A policy counts from an index's making, which is at the earliest the beginning of its period.
-_PERIOD_DAYS: Final = {"day": 1, "week": 7, "month": 31, "year": 366}
+_POLICY_PATH: Final = f"/_ilm/policy/{POLICY}"
 _DELETING: Final[dict[str, Any]] = {"actions": {"delete": {}}}
-_NEVER: Final = "nothing is deleted; elasticsearch.retention_days limits retention"
+
+# The days of each period, and the period by the length of what it adds to an index's name.
+_PERIOD_DAYS: Final = {"day": 1, "week": 7, "month": 31, "year": 366}
+_NAMED: Final = {len("2026.11.21"): "day", len("2026.w47"): "week", len("2026.11"): "month", len("2026"): "year"}
 
 _SAID: Final = {
     "missing": "created",
@@ -80,41 +82,86 @@ _SAID: Final = {
 }
 
 
-def _lifecycle(server: Server) -> tuple[bool, str]:
-    """Make the policy or, in one that siplogs made, let deletion follow the setting; the rest of it is the admin's."""
-    path, days = f"/_ilm/policy/{POLICY}", server.settings.retention_days
-    found = server.request("GET", path)
-    if found.status not in {200, 401, 403, 404}:
-        return False, f"lifecycle policy {POLICY}: skipped, this server has no index lifecycle management"
-    if found.status == 200:
-        policy = found.body[POLICY]["policy"]
-        meta = policy.get("_meta", {})
-        if meta.get("managed_by") != "siplogs" or meta.get("retention_days", 0) == days:
-            return True, f"lifecycle policy {POLICY}: left as it is"
-    elif found.status == 404:
-        policy = _data("lifecycle")["policy"]
-    else:
+def _lifecycle(server: Server, given: Collection[str]) -> tuple[bool, list[str]]:
+    """Make the policy or bring siplogs' own up to date; return whether there is one of its own, and what to say."""
+    found = server.request("GET", _POLICY_PATH)
+    if found.status in {401, 403}:
         raise server.refusal(found, f"lifecycle policy {POLICY}")
-    policy["phases"].pop("delete", None)
-    if days:
-        policy["phases"]["delete"] = {"min_age": f"{days + _PERIOD_DAYS[server.settings.period]}d"} | _DELETING
-    policy["_meta"] = _signature()["_meta"] | {"retention_days": days}
-    put = server.request("PUT", path, {"policy": policy})
-    server.expect(put, f"lifecycle policy {POLICY}")
-    kept = f"an index is deleted {days} days after its period's end" if days else _NEVER
-    return True, f"lifecycle policy {POLICY}: {'updated' if found.status == 200 else 'created'} ({kept})"
+    if found.status not in {200, 404}:
+        return False, [f"lifecycle policy {POLICY}: skipped, this server has no index lifecycle management"]
+    there = found.body[POLICY]["policy"] if found.status == 200 else None
+    if there is not None and there.get("_meta", {}).get("managed_by") != "siplogs":
+        return False, [f"lifecycle policy {POLICY}: left as it is, siplogs did not make it and puts no index under it"]
+    choice = _retention(server, given, there or {})
+    if not choice["retention_days"]:
+        return True, [_put_policy(server, there, choice, None)]
+    indices = _indices(server)
+    longest = max(_PERIOD_DAYS.get(period, 366) for period in (choice["period"], *map(_period_of, indices)))
+    line = _put_policy(server, there, choice, f"{choice['retention_days'] + longest}d")
+    return True, [line, _apply_policy(server, indices)]
 
 
-def _apply_policy(server: Server) -> str:
-    """Put the indices under the policy that were made before there was one."""
+def _retention(server: Server, given: Collection[str], there: dict[str, Any]) -> dict[str, Any]:
+    """Return what the age of deletion is made from: what is given, else what an earlier setup noted in the policy."""
+    settings = {"retention_days": server.settings.retention_days, "period": server.settings.period}
+    taken_out = there and "delete" not in there["phases"]
+    earlier = there.get("_meta", {}) | ({"retention_days": 0} if taken_out else {})
+    kept = {name for name, value in settings.items() if isinstance(earlier.get(name), type(value))} - set(given)
+    return settings | {name: earlier[name] for name in kept}
+
+
+def _put_policy(server: Server, there: dict[str, Any] | None, choice: dict[str, Any], age: str | None) -> str:
+    """Let the policy delete an index of this age, which counts from its making; all else in it is the admin's."""
+    policy = deepcopy(there) or _data("lifecycle")["policy"]
+    phases, noted = policy["phases"], policy.get("_meta", {})
+    before = phases.get("delete", {}).get("min_age")
+    if age:
+        phases["delete"] = _DELETING | phases.get("delete", {}) | {"min_age": age}
+    elif noted.get("retention_days"):
+        phases.pop("delete", None)
+    policy["_meta"] = noted | _signature()["_meta"] | choice
+    if policy != there:
+        server.expect(server.request("PUT", _POLICY_PATH, {"policy": policy}), f"lifecycle policy {POLICY}")
+    done = "created" if there is None else "already current" if policy == there else "updated"
+    return f"lifecycle policy {POLICY}: {done} ({_deletion(choice, age, before)})"
+
+
+def _deletion(choice: dict[str, Any], age: str | None, before: str | None) -> str:
+    if age is None:
+        return "siplogs lets nothing be deleted; elasticsearch.retention_days limits retention"
+    until_now = f" and not {before}" if before not in {None, age} else ""
+    days = choice["retention_days"]
+    return f"an index is deleted {age}{until_now} after it was made, {days} days or more after its period's end"
+
+
+def _indices(server: Server) -> dict[str, bool]:
+    """Return the indices whose names siplogs gives, and whether each is under a lifecycle policy."""
     fields = "*.settings.index.uuid,*.settings.index.lifecycle.name"
     query = {"expand_wildcards": "all", "filter_path": fields}
     found = server.expect(server.request("GET", f"/{EVENTS}-*/_settings", query=query), "reading the indices' settings")
-    without = sorted(name for name, body in found.items() if "lifecycle" not in body["settings"]["index"])
+    return {name: "lifecycle" in found[name]["settings"]["index"] for name in sorted(found) if period_end(name)}
+
+
+def _period_of(index: str) -> str:
+    return _NAMED[len(index.removeprefix(f"{EVENTS}-"))]
+
+
+def _apply_policy(server: Server, indices: dict[str, bool]) -> str:
+    """Put the indices under the policy that were made before there was one."""
+    without = [name for name, managed in indices.items() if not managed]
     for name in without:
         put = server.request("PUT", f"/{name}/_settings", {"index.lifecycle.name": POLICY})
         server.expect(put, f"putting {name} under the lifecycle policy {POLICY}")
     return f"indices that were not under the lifecycle policy: {', '.join(without) or 'none'}"
+
+
+def _wanted(server: Server, given: Collection[str] = (), *, lifecycle: bool = False) -> dict[str, dict[str, Any]]:
+    """Return the templates as they should be: siplogs' part, what is given, and for the rest what is there."""
+    return {
+        MAPPINGS: _mappings(),
+        SETTINGS: _settings(server, given, lifecycle=lifecycle),
+        TEMPLATE: _data("events"),
+    }
 
 
 def _state(server: Server, name: str, body: dict[str, Any]) -> str:
@@ -141,12 +188,17 @@ def _mappings() -> dict[str, Any]:
     return {"template": {"mappings": schema.mapping()}}
 
 
-def _settings(server: Server, *, lifecycle: bool) -> dict[str, Any]:
+def _settings(server: Server, given: Collection[str], *, lifecycle: bool) -> dict[str, Any]:
     body = _data("settings")
     index = body["template"]["settings"]["index"]
-    index["number_of_shards"] = server.settings.shards
-    index["number_of_replicas"] = server.settings.replicas
-    if lifecycle:
+    installed = _installed(server, SETTINGS)
+    there = (installed or {}).get("template", {}).get("settings", {}).get("index", {})
+    for name, key in (("shards", "number_of_shards"), ("replicas", "number_of_replicas")):
+        if installed is None or name in given:
+            index[key] = getattr(server.settings, name)
+        elif key in there:
+            index[key] = there[key]
+    if lifecycle or "lifecycle" in there:
         index["lifecycle"] = {"name": POLICY}
     return body
 

@@ -20,6 +20,7 @@ Found = tuple[Source, ReadOptions]
 
 _COMPARED: Final = 65_536
 _TAIL: Final = 256
+_BEGINNING: Final = 4096
 _MARK: Final = "+"
 
 
@@ -40,44 +41,92 @@ def told_apart(
         return {key: found[0]}, ()
     logs, waiting = _without_copies(found)
     keyed: dict[Key, Found] = {}
-    for fits in (_goes_on, _is_at):
+    for fits in (*_EVIDENCE, _is_unread):
         for one in (one for one in logs if one not in keyed.values()):
             free = [its for its in known if its not in keyed and fits(one[0], known[its])]
             if free:
                 keyed[max(free, key=lambda its: known[its].settled)] = one
+    used = known.keys() | keyed.keys()
     for one in (one for one in logs if one not in keyed.values()):
-        keyed[_unused(key, known.keys() | keyed.keys()) if key in keyed else key] = one
+        own = _unused(key, used) if key in used else key
+        keyed[own] = one
+        used = used | {own}
     return keyed, waiting
 
 
+def recognised(source: Source, places: Iterable[Place]) -> bool:
+    """Tell whether a file is the log of one of some places."""
+    return any(fits(source, place) for place in places for fits in _EVIDENCE)
+
+
+def signature(source: Source) -> str:
+    """Return what tells that a file was not changed: device, inode, size and time of change."""
+    device, inode = source.inode
+    return f"{device}:{inode}:{source.size}:{source.modified}"
+
+
 def continues(source: Source, place: Place) -> bool:
-    """Tell whether a file still has what was read of it: no other log under the same first line, nothing cut off."""
+    """Tell whether a file still has what was seen of it: no other log under the same first line, nothing cut off."""
     if not source.seekable or (source.size or 0) < place.settled:
         return False
-    return not place.tail or tail_of(source, place.settled) == place.tail
+    return goes_on(source, place) if place.settled or place.tail else True
+
+
+def goes_on(source: Source, place: Place) -> bool:
+    """Tell whether a file or an archive holds the log of a place, by what stood there before it was left."""
+    if place.settled:
+        return bool(place.tail) and _checksum(source, max(place.settled - _TAIL, 1), place.settled) == place.tail
+    length, _, seen = place.tail.partition(":")
+    return bool(seen) and _checksum(source, 0, int(length)) == seen
 
 
 def tail_of(source: Source, settled: int) -> str:
     """Return a checksum of what stands before an offset, "" where that cannot be looked at cheaply."""
-    if not source.seekable or not settled:
-        return ""
+    return _checksum(source, max(settled - _TAIL, 1), settled) if source.seekable and settled else ""
+
+
+def beginning_of(source: Source) -> str:
+    """Return length and checksum of what a log begins with, to know it by as long as nothing of it was read."""
+    length = min(source.size or 0, _BEGINNING)
+    checksum = _checksum(source, 0, length) if source.seekable else ""
+    return f"{length}:{checksum}" if checksum else ""
+
+
+def _checksum(source: Source, start: int, stop: int) -> str:
     try:
-        before = next(source.blocks(max(settled - _TAIL, 1), settled, _TAIL), b"")
+        found = b"".join(source.blocks(start, stop, stop - start))
     except SourceError:
         return ""
-    return blake2b(before, digest_size=8).hexdigest()
+    return blake2b(found, digest_size=8).hexdigest()
+
+
+def _is_unchanged(source: Source, place: Place) -> bool:
+    return place.seen == signature(source)
+
+
+def _is_noted(source: Source, place: Place) -> bool:
+    return source.inode == place.inode and is_unread(place)
+
+
+def _is_unread(_: Source, place: Place) -> bool:
+    return is_unread(place)
+
+
+def is_unread(place: Place) -> bool:
+    """Tell whether nothing is known of what was read of a log, so that its place fits any file that begins like it."""
+    return not (place.settled or place.tail)
+
+
+def _is_cut_archive(source: Source, place: Place) -> bool:
+    """An archive of which a part was read may have got another name, but not another content."""
+    return not source.seekable and source.inode == place.inode and place.seen.endswith("::")
 
 
 def _unused(key: Key, used: Collection[Key]) -> Key:
     return next(one for one in ((key[0], f"{key[1]}{_MARK}{number}") for number in count(1)) if one not in used)
 
 
-def _goes_on(source: Source, place: Place) -> bool:
-    return bool(place.tail) and continues(source, place)
-
-
-def _is_at(source: Source, place: Place) -> bool:
-    return source.inode == place.inode
+_EVIDENCE: Final = (_is_unchanged, goes_on, _is_noted, _is_cut_archive)
 
 
 def _without_copies(found: Sequence[Found]) -> tuple[Sequence[Found], Sequence[Source]]:

@@ -63,13 +63,17 @@ class Supervisor:
         self._beat = int(watchdog) / 3e6 if watchdog.isdigit() else 0.0
         self._last = 0.0
         self._told = ""
+        self._ready = False
 
     def ready(self) -> None:
-        """The daemon follows its logs."""
-        self._send("READY=1")
+        """The daemon follows its logs; said once, and once more after each `reloading`."""
+        if not self._ready:
+            self._ready = True
+            self._send("READY=1")
 
     def reloading(self) -> None:
         """The daemon reads its configuration again; `ready` ends that."""
+        self._ready = False
         self._send(f"RELOADING=1\nMONOTONIC_USEC={time.monotonic_ns() // 1000}")
 
     def stopping(self) -> None:

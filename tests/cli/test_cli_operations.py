@@ -1,8 +1,13 @@
 """`siplogs status`, `doctor`, `dead-letters` and `prune` without a server."""
 
+import grp
 import json
 import os
+import pwd
 import re
+import shutil
+import tempfile
+from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -14,8 +19,10 @@ from siplogs.pipeline import ReadOptions
 from siplogs.shipping.collect import Collector, Input, Settings
 from siplogs.shipping.dead_letters import DeadLetters, Refusal
 from siplogs.shipping.state import State
-from tests.cli.command import siplogs, started
+from tests.cli.command import environment, siplogs, started
 from tests.packs.writers import message, pjsip
+
+NOBODY = 65534
 
 
 class Host:
@@ -39,9 +46,19 @@ class Host:
 
     def write(self, ago: timedelta = timedelta(0), *, sip: bool = True) -> None:
         moment = datetime.now(UTC) - ago
-        line = f"[{moment:%Y-%m-%d %H:%M:%S}] NOTICE[1] main.c: text\n".encode()
+        time = f"[{moment:%Y-%m-%d %H:%M:%S}]".encode()
         with self.log.open("ab") as file:
-            file.write((pjsip(message()) if sip else b"") + line)
+            file.write(pjsip(message()).replace(b"[Nov 21 02:17:08]", time) if sip else b"")
+            file.write(time + b" NOTICE[1] main.c: text\n")
+
+    def age(self, seconds: float) -> None:
+        """Let everything that the state knows have happened so long ago."""
+        with State(self.folder / "state.db") as state:
+            places = state.places()
+            for place in places:
+                place.last_seen -= seconds
+                place.acknowledged -= seconds
+            state.save(places)
 
     def ship(self) -> int:
         """Read what is new as `siplogs ship` does, and take it for delivered."""
@@ -138,13 +155,15 @@ def test_doctor_on_a_host_that_is_well_but_for_the_server(host: Host) -> None:
     host.write()
     host.ship()
     code, found = doctor(host)
-    assert code == 1
-    assert only(found, "elasticsearch") == ("warning", "no address; set elasticsearch.url, or give --elasticsearch URL")
+    assert code == 2
+    text = "no address, so that nothing can be shipped; set elasticsearch.url, or give --elasticsearch URL"
+    assert only(found, "elasticsearch") == ("broken", text)
+    assert only(found, "kibana") == ("ok", "none is set (kibana.url), its views were not looked for")
     assert {one[0] for link, ones in found.items() if link != "elasticsearch" for one in ones} == {"ok"}
     assert only(found, "sip")[1] == f"{host.log}: 1 SIP messages in the last MB"
     assert only(found, "shipping")[1] == "1 events delivered, 0 bytes behind"
     code, said, _ = host.run("doctor", str(host.log))
-    assert code == 1
+    assert code == 2
     assert all(re.match(r"(ok|warning|broken) +(\S+ ?)+", line) for line in said.splitlines())
 
 
@@ -161,6 +180,111 @@ def test_doctor_says_how_to_switch_sip_logging_on(host: Host) -> None:
     verdict, text = only(found, "sip")
     assert verdict == "warning"
     assert "pjsip set logger on" in text
+
+
+def test_doctor_sees_that_sip_logging_was_switched_off(host: Host) -> None:
+    host.write(timedelta(days=5))
+    host.write(timedelta(minutes=30))
+    host.write(sip=False)
+    assert only(doctor(host)[1], "sip")[0] == "ok"
+    host.log.unlink()
+    host.write(timedelta(days=5))
+    host.write(sip=False)
+    verdict, text = only(doctor(host)[1], "sip")
+    assert verdict == "warning"
+    assert "the last SIP message is 5 d older than the last line: was SIP logging switched off?" in text
+    assert "switch it on again with asterisk -rx 'pjsip set logger on'" in text
+
+
+def test_doctor_on_a_log_that_is_empty(host: Host) -> None:
+    host.log.touch()
+    assert only(doctor(host)[1], "logs") == (
+        "warning",
+        f"{host.log}: the file is empty; see whether the PBX logs to it",
+    )
+    (host.folder / "full.1").write_bytes(b"text\n")
+    assert only(doctor(host)[1], "logs") == ("ok", f"{host.log}: empty since a rotation, nothing to look into yet")
+    before = datetime.now(UTC).timestamp() - 86_500
+    os.utime(host.log, (before, before))
+    assert only(doctor(host)[1], "logs")[0] == "warning"
+
+
+def test_nobody_ships_and_the_log_grows(host: Host) -> None:
+    host.write()
+    host.ship()
+    host.write()
+    assert host.run("status")[0] == 0
+    assert only(doctor(host)[1], "shipping")[0] == "ok"
+    host.age(20 * 3600)
+    code, said, _ = host.run("status")
+    assert code == 1
+    assert "TROUBLE       nobody ships, and logs are behind for 20 h, by " in said
+    assert json.loads(host.run("status", "--format", "json")[1])["trouble"] in said
+    verdict, text = only(doctor(host)[1], "shipping")
+    assert verdict == "warning"
+    assert "systemctl start siplogs-tail" in text
+
+
+def test_names_that_are_no_utf_8_as_json(host: Host) -> None:
+    host.log = host.log.with_name(os.fsdecode(b"caf\xe9"))
+    host.write()
+    host.ship()
+    path = str(host.folder / "caf\\xe9")
+    assert [log["path"] for log in json.loads(host.run("status", "--format", "json")[1])["logs"]] == [path]
+    assert only(doctor(host, os.fsdecode(host.log))[1], "logs")[1].startswith(path)
+    assert f'path="{path}"'.replace("\\", "\\\\") in host.run("status", "--format", "prometheus")[1]
+
+
+@pytest.fixture
+def foreign() -> Iterator[Host]:
+    """A host whose state belongs to another user than root, where the tests run as root."""
+    folder = Path(tempfile.mkdtemp())
+    if os.geteuid() == 0:
+        os.chown(folder, NOBODY, NOBODY)
+    yield Host(folder)
+    shutil.rmtree(folder)
+
+
+def test_doctor_sees_with_the_eyes_of_the_user_who_ships(foreign: Host) -> None:
+    name = pwd.getpwuid(foreign.folder.stat().st_uid).pw_name
+    foreign.write()
+    assert only(doctor(foreign)[1], "logs") == ("ok", f"{foreign.log}: 1 file, readable for the user {name}")
+    if os.geteuid() == 0:
+        os.chown(foreign.log, 0, 4)
+    foreign.log.chmod(0o040)
+    group = grp.getgrgid(foreign.log.stat().st_gid).gr_name
+    code, found = doctor(foreign)
+    assert code == 2
+    told = f"{foreign.log}: permission denied for the user {name}; usermod -aG {group} {name}, and restart what ships"
+    assert only(found, "logs") == ("broken", told)
+    foreign.log.chmod(0)
+    verdict, text = only(doctor(foreign)[1], "logs")
+    assert verdict == "broken"
+    assert "let its group (adm, asterisk or freeswitch) read the log and its folders" in text
+    assert "root" not in text.replace(name, "")
+
+
+def test_doctor_sees_what_the_user_who_ships_cannot_write(foreign: Host) -> None:
+    name = pwd.getpwuid(foreign.folder.stat().st_uid).pw_name
+    foreign.write()
+    foreign.ship()
+    foreign.refuse("one")
+    files = [foreign.folder / "state.db", foreign.folder / "state.db.lock", foreign.letters.path]
+    for file in files:
+        file.chmod(0o444)
+    metrics = foreign.folder / "none/siplogs.prom"
+    code, found = doctor(foreign, SIPLOGS_TAIL_METRICS_FILE=str(metrics))
+    assert code == 2
+    assert only(found, "state")[0] == "broken"
+    assert only(found, "state")[1].endswith(f"chown {name}: {files[0]} {files[1]}")
+    verdict, text = found["dead letters"][1]
+    assert (verdict, text.endswith(f"chown {name}: {files[2]} (delivery.dead_letters)")) == ("broken", True)
+    assert only(found, "metrics")[0] == "warning"
+    assert f"there is no folder {metrics.parent}; make it" in only(found, "metrics")[1]
+    more = {"SIPLOGS_TAIL_METRICS_FILE": str(foreign.folder / "siplogs.prom")}
+    assert only(doctor(foreign, **more)[1], "metrics")[0] == "ok"
+    foreign.configure('[delivery]\ndead_letters = "/proc/none/dead.ndjson"')
+    assert "must not write in /proc" in doctor(foreign)[1]["dead letters"][-1][1]
 
 
 def test_doctor_knows_no_pack_for_the_log(host: Host) -> None:
@@ -245,6 +369,7 @@ def test_doctor_names_the_step_at_which_a_server_is_lost(host: Host, url: str, s
         (("dead-letters", "send", "--elasticsearch", "http://127.0.0.1:1"), 3, "cannot be reached"),
         (("prune",), 2, "give --older-than 90d, or set elasticsearch.retention_days"),
         (("prune", "--older-than", "soon"), 2, "--older-than soon: write a number of days"),
+        (("prune", "--older-than", ""), 2, "--older-than : write a number of days"),
         (("prune", "--older-than", "9d"), 2, "no Elasticsearch address"),
         (("prune", "--older-than", "9d", "--elasticsearch", "http://127.0.0.1:1"), 3, "cannot be reached"),
     ],
@@ -257,7 +382,7 @@ def test_trouble_has_its_exit_code(host: Host, arguments: tuple[str, ...], code:
 
 def test_what_is_shown_can_be_cut_off(host: Host) -> None:
     settings: dict[str, Any] = {"SIPLOGS_CONFIG": str(host.configuration), "STATE_DIRECTORY": str(host.folder)}
-    process = started("config", "show", env={**os.environ, **settings})
+    process = started("config", "show", env=environment(**settings))
     assert process.stdout is not None
     process.stdout.close()
     assert process.wait(60) == 0

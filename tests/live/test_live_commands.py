@@ -54,6 +54,22 @@ def siplogs(tmp_path: Path) -> Command:
     return run
 
 
+def test_a_log_of_an_input_that_is_named_again_is_not_doubled(
+    siplogs: Command, blank: Any, log: Path, tmp_path: Path
+) -> None:
+    log.write_text(log.read_text(encoding="utf-8").replace("2026-11-20 10:", "2026-11-01 00:"), encoding="utf-8")
+    text = f'[elasticsearch]\nurl = "{blank.url}"\n[[input]]\npaths = ["{log}"]\ntimezone = "Europe/Madrid"\n'
+    (tmp_path / "siplogs.toml").write_text(text, encoding="utf-8")
+    assert siplogs("setup").returncode == 0
+    assert siplogs("ship", "--verbose").stderr == "5 created, 0 already there, 0 dead letters\n"
+    log.rename(log.with_name("full.1"))
+    again = siplogs("ship", "--verbose", "--from-beginning", tmp_path / "full.1")
+    assert again.stderr == "0 created, 5 already there, 0 dead letters\n"
+    blank.call("POST", "/siplogs-events-*/_refresh")
+    assert blank.call("GET", "/siplogs-events-2026.10/_count")["count"] == 5
+    assert blank.call("GET", "/siplogs-events-*/_count")["count"] == 5
+
+
 def test_setup_then_ship_then_ship_again(siplogs: Command, blank: Any, log: Path) -> None:
     server = ("--elasticsearch", blank.url)
     refused = siplogs("ship", *server, log)

@@ -9,12 +9,14 @@ from typing import Any
 
 import pytest
 from fault_proxy import FaultProxy
+from msgspec.structs import replace
 from test_live_security import MONITOR, SETUP, SHIP, key
 from test_live_tail import Rig, stored, wait_until
 
 from siplogs.config import ElasticsearchSettings
 from siplogs.outputs.elasticsearch import connect
 from siplogs.shipping import templates
+from siplogs.shipping.state import State
 from tests.cli.command import siplogs
 
 
@@ -70,6 +72,7 @@ def test_status_of_a_running_tail(rig: Rig) -> None:
     wait_until(lambda: status(rig)["created"] == 6)
     daemon.terminate()
     daemon.wait()
+    assert "\nsiplogs_working 0\n" in metrics.read_text()
     found = status(rig)
     assert (found["holder"], found["tail"], found["logs"][0]["lag_bytes"]) == ("", None, 0)
     rig.append(6)
@@ -108,7 +111,7 @@ def test_status_while_the_daemon_waits_for_its_first_server(rig: Rig) -> None:
     assert "cannot be reached" in status(rig)["tail"]["error"]
 
 
-def test_the_doctor_finds_a_chain_that_is_whole(rig: Rig) -> None:
+def test_the_doctor_finds_a_chain_that_is_whole(rig: Rig, blank: Any) -> None:
     rig.append(1)
     assert rig.run("ship")[0] == 0
     found = links(rig)
@@ -116,9 +119,12 @@ def test_the_doctor_finds_a_chain_that_is_whole(rig: Rig) -> None:
     assert found["shipping"] == ["ok 1 events delivered, 0 bytes behind"]
     for link in ("configuration", "logs", "pack", "sip", "dead letters", "elasticsearch", "credentials", "privileges"):
         assert all(one.startswith("ok ") for one in found[link]), (link, found[link])
-    assert found["templates"] == [
-        "warning outdated: component template siplogs@settings; run siplogs setup --elasticsearch URL"
-    ]
+    assert found["templates"] == ["ok present and current"], "made without replicas, which this host does not know"
+    path = "/_component_template/siplogs@settings"
+    (made,) = blank.call("GET", path)["component_templates"]
+    blank.call("PUT", path, {"template": made["component_template"]["template"], "version": 1})
+    outdated = "warning outdated: component template siplogs@settings; run siplogs setup --elasticsearch URL"
+    assert links(rig)["templates"] == [outdated]
     assert rig.run("setup")[0] == 0
     assert links(rig)["templates"] == ["ok present and current"]
 
@@ -130,12 +136,70 @@ def test_the_doctor_on_templates_and_events_that_are_missing(rig: Rig, blank: An
     assert links(rig)["templates"][0].startswith(
         "broken missing: component template siplogs@mappings, index template siplogs-events; run siplogs setup"
     )
+
+
+def put_event(node: Any, index: str, host: str, moment: object) -> None:
+    """Index an event by hand, "now" and what Elasticsearch computes from it included."""
+    document = {"host": {"name": host}} | ({"@timestamp": moment} if moment else {})
+    node.call("POST", f"/siplogs-events-{index}/_doc?refresh=true", document)
+
+
+def test_the_doctor_compares_the_last_event_of_this_host_with_its_logs(rig: Rig, blank: Any) -> None:
+    rig.append(1)
+    now = datetime.now(UTC)
+    put_event(blank, "2026.11", "other", now.isoformat())
+    blank.call("PUT", "/siplogs-events-odd", {"mappings": {"properties": {"@timestamp": {"type": "keyword"}}}})
+    put_event(blank, "odd", "other", "soon")
+    put_event(blank, "odd", "pbx", None)
+    assert links(rig)["last event"] == [
+        "warning there is none yet of pbx; run siplogs ship, and look at the logs above"
+    ]
+    put_event(blank, "2026.11", "pbx", (now - timedelta(hours=3, minutes=1)).isoformat())
+    assert re.match("warning 20.*Z, 3 h before the last change of the logs; see", links(rig)["last event"][0])
+    put_event(blank, "2026.11", "pbx", int(now.timestamp() * 1000) - 60_000)
+    assert links(rig)["last event"] == [f"ok {now - timedelta(minutes=1):%Y-%m-%dT%H:%M:%SZ}"]
+    put_event(blank, "2026.11", "pbx", (now + timedelta(days=1)).isoformat())
+    assert "lies ahead of this host's clock; check the timezone of the logs" in links(rig)["last event"][0]
+    put_event(blank, "2026.11", "pbx", 4e14)
+    assert links(rig)["last event"][0].startswith("warning 400000000000 s after 1970, lies ahead of")
+
+
+def test_the_doctor_on_an_answer_that_is_no_time(rig: Rig, blank: Any) -> None:
     with FaultProxy(blank.url) as proxy:
-        for days, said in ((0, "ok 20"), (3, "warning .* 3 days ago"), (-1, "warning .* ahead of this host's clock")):
-            moment = f"{datetime.now(UTC) - timedelta(days=days, minutes=1):%Y-%m-%dT%H:%M:%S.000Z}"
-            answer = {"hits": {"hits": [{"_source": {"@timestamp": moment}}]}}
-            proxy.canned["POST", "/siplogs-events-*/_search"] = (200, answer)
-            assert re.match(said, links(rig, SIPLOGS_ELASTICSEARCH_URL=proxy.url)["last event"][0])
+        hit = {"_index": "siplogs-events-odd", "sort": ["soon"]}
+        proxy.canned["POST", "/siplogs-events-*/_search"] = (200, {"hits": {"hits": [hit]}})
+        (said,) = links(rig, SIPLOGS_ELASTICSEARCH_URL=proxy.url)["last event"]
+    assert said.startswith("warning not looked at: siplogs-events-odd has another mapping than siplogs' own; run")
+
+
+def test_the_doctor_on_a_disk_that_was_full(rig: Rig, blank: Any) -> None:
+    rig.append(1)
+    assert rig.run("ship")[0] == 0
+    assert links(rig)["indices"] == ["ok none is closed for want of room"]
+    (index,) = blank.call("GET", "/siplogs-events-*")
+    blank.call("PUT", f"/{index}/_settings", {"index.blocks.read_only_allow_delete": True})
+    said = links(rig)["indices"]
+    blank.call("PUT", f"/{index}/_settings", {"index.blocks.read_only_allow_delete": None})
+    assert len(said) == 1
+    assert said[0].startswith(f"broken {index}: take no documents, for a disk of Elasticsearch is nearly full")
+
+
+def test_runs_from_cron_that_find_nothing_new_are_a_sign_of_life(rig: Rig) -> None:
+    rig.append(1)
+    assert rig.run("ship")[0] == 0
+    night = 40_000
+    with State(rig.folder / "state/state.db") as state:
+        places, pulse = state.places(), state.pulse()
+        assert pulse is not None
+        for place in places:
+            place.last_seen -= night
+            place.acknowledged -= night
+        state.save(places)
+        state.beat(replace(pulse, passed=pulse.passed - night, beat=pulse.beat - night))
+    assert rig.run("ship")[0] == 0
+    rig.append(2)
+    code, found = told(rig, "status")
+    assert (code, found["trouble"], found["logs"][0]["state"]) == (0, "", "behind")
 
 
 def test_the_doctor_passes_over_a_node_that_is_down(rig: Rig, blank: Any) -> None:
@@ -161,13 +225,21 @@ def secured(secure: Any, tmp_path: Path) -> Iterator[tuple[Rig, Callable[..., di
 
 
 def test_the_doctor_on_credentials_and_privileges(secured: Any, secure: Any) -> None:
-    _, ask = secured
+    rig, ask = secured
     found = ask(SHIP)
     assert "TLSv1" in found["elasticsearch"][0]
     assert found["credentials"][0].endswith("accepts them")
     assert found["privileges"] == ["ok monitor on the cluster, create_doc and auto_configure on siplogs-*"]
     assert found["templates"] == ["ok present and current"]
-    assert found["last event"] == ["ok not looked at: the credentials may not read siplogs-*, and shipping needs not"]
+    unseen = " by the state, for the credentials may not read siplogs-*"
+    assert found["last event"][0].startswith(f"warning there is none yet of pbx{unseen}")
+    assert "indices" not in found
+    seeing = SHIP | {"indices": [*SHIP["indices"], {"names": ["siplogs-*"], "privileges": ["view_index_metadata"]}]}
+    assert ask(seeing)["indices"] == ["ok none is closed for want of room"]
+    more = {"SIPLOGS_ELASTICSEARCH_CA_FILE": secure.ca_file, "SIPLOGS_ELASTICSEARCH_API_KEY": key(secure, SHIP)}
+    shipped = siplogs("ship", **more, SIPLOGS_CONFIG=str(rig.configuration), STATE_DIRECTORY=str(rig.folder / "state"))
+    assert (shipped.returncode, shipped.stderr) == (0, b"")
+    assert re.fullmatch(rf"ok 20\S+Z{re.escape(unseen)}", ask(SHIP)["last event"][0])
     assert ask(MONITOR)["privileges"][0].startswith("broken auto_configure, create_doc lacking; give monitor")
     assert ask(None)["credentials"][0].startswith("broken Elasticsearch at ")
     assert "wants credentials (401)" in ask(None)["credentials"][0]
@@ -208,7 +280,7 @@ def test_dead_letters_are_listed_and_sent_again(rig: Rig, blank: Any) -> None:
 
 
 OLD = ("2019", "2020.01", "2020.w07", "2021.03.04", "2021.03.05")
-KEPT = ("2021.13", "2020.01-restored")
+KEPT = ("2021.13", "2020.01-restored", "2020.00", "2020.05.00", "2020.w00")
 
 
 def named(node: Any) -> set[str]:
@@ -241,6 +313,16 @@ def test_prune_deletes_what_it_said(rig: Rig, blank: Any) -> None:
     assert again.stdout == b"no index is older than 30 days\n"
 
 
+def test_prune_does_with_the_privileges_that_the_readme_names(secured: Any, secure: Any) -> None:
+    rig, _ = secured
+    secure.call("PUT", "/siplogs-events-2019", {})
+    more = {"SIPLOGS_CONFIG": str(rig.configuration), "SIPLOGS_ELASTICSEARCH_CA_FILE": secure.ca_file}
+    role = MONITOR | {"indices": [{"names": ["siplogs-*"], "privileges": ["monitor", "delete_index"]}]}
+    done = siplogs("prune", "--older-than", "1y", "--yes", SIPLOGS_ELASTICSEARCH_API_KEY=key(secure, role), **more)
+    assert (done.returncode, done.stderr) == (0, b"")
+    assert "siplogs-events-2019" not in secure.call("GET", "/siplogs-*")
+
+
 def test_prune_without_the_privilege_deletes_nothing(secured: Any, secure: Any) -> None:
     rig, _ = secured
     secure.call("PUT", "/siplogs-events-2019", {})
@@ -250,44 +332,7 @@ def test_prune_without_the_privilege_deletes_nothing(secured: Any, secure: Any) 
     assert done.returncode == 3
     assert b"deleting siplogs-events-2019: the credentials lack a privilege (403)" in done.stderr
     assert "siplogs-events-2019" in secure.call("GET", "/siplogs-*")
-
-
-def lifecycle(proxy: FaultProxy, url: str, days: int) -> tuple[list[str], Any]:
-    """Set up with a retention; what is said, and the policy that was put."""
-    proxy.asked.clear()
-    server = connect(ElasticsearchSettings(url=[url], retention_days=days))
-    lines = list(templates.install(server))
-    put = [body for method, path, body in proxy.asked if (method, path) == ("PUT", "/_ilm/policy/siplogs")]
-    return lines, put[0]["policy"] if put else None
-
-
-def test_retention_becomes_a_phase_of_the_policy(blank: Any) -> None:
-    path = "/_ilm/policy/siplogs"
-    missing = {"error": {"type": "resource_not_found_exception", "reason": "Lifecycle policy not found: siplogs"}}
-    settings = "/_component_template/siplogs@settings"
-    with FaultProxy(blank.url) as proxy:
-        blank.call("PUT", "/siplogs-events-2019", {})
-        proxy.canned = {
-            ("GET", path): (404, missing),
-            ("PUT", path): (200, {"acknowledged": True}),
-            ("GET", settings): (404, {"error": {"reason": "component template matching [x] not found"}}),
-            ("PUT", settings): (200, {"acknowledged": True}),
-            ("PUT", "/_index_template/siplogs-events"): (200, {"acknowledged": True}),
-            ("PUT", "/siplogs-events-2019/_settings"): (200, {"acknowledged": True}),
-        }
-        lines, made = lifecycle(proxy, proxy.url, 90)
-        assert lines[1] == "lifecycle policy siplogs: created (an index is deleted 90 days after its period's end)"
-        assert made["phases"]["delete"] == {"min_age": "121d", "actions": {"delete": {}}}
-        assert lines[2] == "indices that were not under the lifecycle policy: siplogs-events-2019"
-        assert ("PUT", "/siplogs-events-2019/_settings", {"index.lifecycle.name": "siplogs"}) in proxy.asked
-        made["phases"]["cold"] = {"min_age": "50d", "actions": {}}
-        proxy.canned["GET", path] = (200, {"siplogs": {"version": 1, "policy": made}})
-        assert lifecycle(proxy, proxy.url, 90)[1] is None
-        lines, changed = lifecycle(proxy, proxy.url, 30)
-        assert lines[1].startswith("lifecycle policy siplogs: updated (")
-        assert changed["phases"]["delete"]["min_age"] == "61d"
-        assert "cold" in changed["phases"]
-        lines, changed = lifecycle(proxy, proxy.url, 0)
-        assert "delete" not in changed["phases"]
-        del made["_meta"]
-        assert lifecycle(proxy, proxy.url, 30)[0][1] == "lifecycle policy siplogs: left as it is"
+    role = MONITOR | {"indices": [{"names": ["siplogs-*"], "privileges": ["monitor", "delete_index"]}]}
+    done = siplogs("prune", "--older-than", "1y", "--yes", SIPLOGS_ELASTICSEARCH_API_KEY=key(secure, role), **more)
+    assert (done.returncode, done.stderr) == (0, b"")
+    assert "siplogs-events-2019" not in secure.call("GET", "/siplogs-*")

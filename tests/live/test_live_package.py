@@ -2,13 +2,16 @@
 
 import lzma
 import os
+import re
 import shutil
 import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
+from urllib.error import HTTPError
 
 import pytest
 
@@ -27,6 +30,7 @@ LOGS = {
     "var/log/siplogs.log": "mine\n",
 }
 KEY = {"cluster": ["monitor"], "indices": [{"names": ["siplogs-*"], "privileges": ["create_doc", "auto_configure"]}]}
+KEY_FILE = "/etc/siplogs/api-key"
 PATIENCE = 90.0
 
 
@@ -171,6 +175,17 @@ def test_a_pbx_that_comes_later_lets_it_read(debian: Debian, package: Path) -> N
     assert set(groups) == {"siplogs", "adm", "asterisk", "freeswitch"}
 
 
+@pytest.mark.parametrize("made", ["--user-group", "--no-user-group --gid=users"])
+def test_an_ordinary_user_of_that_name_is_taken(debian: Debian, package: Path, made: str) -> None:
+    debian.run("useradd", "--create-home", *made.split(), "siplogs")
+    before = debian.run("id", "--user", "siplogs").stdout
+    install(debian, package)
+    assert debian.run("dpkg-query", "--show", "--showformat=${Status}", "siplogs").stdout == "install ok installed"
+    assert debian.run("id", "--user", "siplogs").stdout == before
+    assert {"siplogs", "adm", "asterisk"} <= set(debian.run("id", "--name", "--groups", "siplogs").stdout.split())
+    assert debian.run("stat", "--format=%U:%G %a", "/var/lib/siplogs").stdout == "siplogs:siplogs 750\n"
+
+
 def test_upgrading_keeps_and_purging_takes_only_what_is_its_own(debian: Debian, package: Path) -> None:
     before = debian.files("etc", "lib", "opt", "usr", "var")
     install(debian, package)
@@ -237,6 +252,47 @@ def test_the_hardened_daemon_delivers_through_reload_and_crash(debian: Debian, p
     assert "etc/systemd/system/multi-user.target.wants/siplogs-tail.service" not in debian.files("etc")
 
 
+def test_switching_it_on_works_step_by_step_as_written(debian: Debian, package: Path, secure: Any) -> None:
+    page = (REPOSITORY / "packaging/README.md").read_text(encoding="utf-8")
+    block = page.partition("## Switching it on\n\n")[2].partition("\n\n")[0]
+    editor, *steps = [line.partition("  #")[0].strip() for line in block.splitlines()]
+    assert editor == "editor /etc/siplogs/siplogs.toml"
+    with debian.booted():
+        install(debian, package)
+        configure(debian, secure)
+        key = (debian.root / "etc/credstore/siplogs-api-key").read_text(encoding="utf-8")
+        shutil.rmtree(debian.root / "etc/credstore")
+        said = [debian.run("sh", "-c", f"echo {key} | {{ {step}; }}", check="doctor" not in step) for step in steps]
+        (doctor,) = [one.stdout for step, one in zip(steps, said, strict=True) if "doctor" in step]
+        links = {line[9:24].strip(): line[:9].strip() for line in doctor.splitlines()}
+        assert {links[name] for name in ("configuration", "credentials", "privileges", "templates")} == {"ok"}, doctor
+        assert links["state"] == "warning", doctor
+        append(debian.root / "var/log/asterisk/full", lzma.decompress(EXAMPLE.read_bytes()))
+        await_events(secure, lambda number: number > 0)
+
+
+@pytest.mark.parametrize("written", ["README.md", "packaging/cron.d/siplogs"])
+def test_the_cron_line_works_as_written(debian: Debian, package: Path, secure: Any, written: str) -> None:
+    (debian.root / "var/log/asterisk/full").write_bytes(lzma.decompress(EXAMPLE.read_bytes()))
+    text = (REPOSITORY / written).read_text(encoding="utf-8")
+    (line,) = re.findall(r"^[ #]*(\*/5 \* \* \* \* .*)", text, re.MULTILINE)
+    settings = re.findall(r"^[A-Z_]+=.*", text, re.MULTILINE) if written.startswith("packaging") else []
+    at_once = line.replace("*/5 * * * *", "@reboot")
+    with debian.booted():
+        install(debian, package)
+        configure(debian, secure)
+        debian.run("install", "-o", "root", "-g", "siplogs", "-m", "0640", "/etc/credstore/siplogs-api-key", KEY_FILE)
+        toml = debian.root / "etc/siplogs/siplogs.toml"
+        named = f'[elasticsearch]\napi_key_file = "{KEY_FILE}"'
+        toml.write_text(toml.read_text(encoding="utf-8").replace("[elasticsearch]", named), encoding="utf-8")
+        debian.run("ln", "-sf", "/opt/siplogs/bin/siplogs", "/usr/local/bin/siplogs")
+        expected = len(debian.run("siplogs", "scan", "--format=ndjson", "/root/full.xz").stdout.splitlines())
+        debian.write("etc/cron.d/siplogs", "\n".join((*settings, at_once, "")))
+        debian.run("systemctl", "start", "cron")
+        await_events(secure, lambda number: number == expected)
+    assert debian.run("stat", "--format=%U:%G", "/var/lib/siplogs/state.db").stdout == "siplogs:siplogs\n"
+
+
 def configure(debian: Debian, node: Any) -> None:
     """Write settings, certificate and key, and let `siplogs setup` prepare the server."""
     shutil.copy(EXAMPLE, debian.root / "root/full.xz")
@@ -261,7 +317,8 @@ def await_events(node: Any, enough: Callable[[int], bool]) -> None:
     number, end = 0, time.monotonic() + PATIENCE
     while time.monotonic() < end:
         node.call("POST", "/siplogs-events-*/_refresh")
-        number = node.call("GET", "/siplogs-events-*/_count")["count"]
+        with suppress(HTTPError):  # 503: an index is being made
+            number = node.call("GET", "/siplogs-events-*/_count")["count"]
         if enough(number):
             return
         time.sleep(0.5)

@@ -6,18 +6,22 @@ import os
 import random
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 from urllib.error import HTTPError
 
 import pytest
+from fault_proxy import FaultProxy
 
 from siplogs.pipeline import ReadOptions, read_events
 from siplogs.sources import find
+from tests.cli.command import siplogs
 from tests.packs.writers import message, pjsip
 
 PATIENCE = 60.0
@@ -211,6 +215,75 @@ def test_sighup_reads_the_configuration_again_and_survives_a_wrong_one(rig: Rig,
     rig.append(2)
     wait_until(lambda: len(stored(blank)) == 3)
     assert all(json.loads(line)["message"] for line in rig.log.read_text().splitlines())
+
+
+def test_the_daemon_counts_on_over_a_reload(rig: Rig, blank: Any) -> None:
+    def told() -> Any:
+        done = siplogs("status", "--format", "json", data=b"", **rig.environment())
+        return json.loads(done.stdout or "{}").get("tail") or {"events": -1}
+
+    rig.append(*range(3))
+    daemon = rig.start("tail", "--from-beginning")
+    wait_until(lambda: told()["events"] == 3)
+    before = told()
+    rig.configure('language = "en"')
+    daemon.send_signal(signal.SIGHUP)
+    wait_until(lambda: "read again" in rig.log.read_text())
+    rig.append(3, 4)
+    wait_until(lambda: told()["events"] == 5)
+    assert told()["started"] == before["started"]
+    assert len(stored(blank)) == 5
+
+
+def test_a_server_that_refuses_at_the_start_ends_the_daemon_before_it_is_ready(
+    rig: Rig, blank: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    blank.call("DELETE", "/_index_template/siplogs-events")
+    rig.append(1)
+    name = f"siplogs-test-live-{os.getpid()}"
+    monkeypatch.setenv("NOTIFY_SOCKET", f"@{name}")
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as systemd:
+        systemd.bind(f"\0{name}")
+        systemd.setblocking(False)
+        code, said = rig.run("tail", "--log-format", "json")
+        told = []
+        with suppress(BlockingIOError):
+            while True:
+                told.append(systemd.recv(4096))
+    last = json.loads(said.splitlines()[-1])
+    assert (code, last["log.level"], b"READY=1" in told) == (3, "error", False)
+    assert "the index template siplogs-events at" in last["message"]
+    assert said.count("the index template siplogs-events at") == 1
+    assert len([json.loads(line) for line in said.splitlines()]) == 2
+
+
+def test_the_daemon_does_not_ask_to_be_run_again(rig: Rig, blank: Any) -> None:
+    with FaultProxy(blank.url) as proxy:
+        rig.url = proxy.url
+        rig.configure()
+        proxy.faults.extend([503] * 4)
+        rig.append(1)
+        rig.start("tail", "--from-beginning")
+        wait_until(lambda: "nothing is lost" in rig.log.read_text())
+        wait_until(lambda: "delivery works again" in rig.log.read_text())
+        assert "run again" not in rig.log.read_text()
+    assert len(stored(blank)) == 1
+
+
+def test_a_state_that_was_emptied_or_deleted_is_no_first_run(rig: Rig, blank: Any) -> None:
+    rig.append(1)
+    assert rig.run("ship")[0] == 0
+    rig.append(2)
+    database = rig.folder / "state" / "state.db"
+    for lose in (lambda: database.write_bytes(b""), database.unlink):
+        lose()
+        for command in ("tail", "ship"):
+            code, said = rig.run(command)
+            assert (code, said.count("\n")) == (2, 1)
+            assert "restore it, or delete" in said
+    assert len(stored(blank)) == 1
+    database.with_name("state.db.lock").unlink()
+    assert rig.run("ship", "--from-beginning", "-v") == (0, "1 created, 1 already there, 0 dead letters\n")
 
 
 def test_a_crash_at_any_moment_loses_and_doubles_nothing(rig: Rig, blank: Any) -> None:

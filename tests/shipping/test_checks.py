@@ -1,17 +1,19 @@
 """What the doctor says of Kibana and of the state, link by link."""
 
+import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
-from kibana_stand_in import KNOWN, Kibana, basic
+from kibana_stand_in import KNOWN, Kibana, basic, error
 
 from siplogs.config import DeliverySettings, ElasticsearchSettings, KibanaSettings, Settings
 from siplogs.errors import DeliveryError
 from siplogs.shipping import kibana
+from siplogs.shipping.access import Shipper, shipper
 from siplogs.shipping.checks import Finding, check_kibana, check_state
-from siplogs.shipping.state import Place, State
+from siplogs.shipping.state import Place, Pulse, State
 
 NOW = 2e9
 
@@ -67,7 +69,19 @@ def test_credentials_that_kibana_refuses(running: Kibana) -> None:
 
 
 def test_kibana_is_not_asked_for_without_an_address() -> None:
-    assert list(check_kibana(Settings())) == []
+    assert [(one.link, one.verdict) for one in check_kibana(Settings())] == [("kibana", "ok")]
+
+
+def test_views_that_the_key_may_not_see_are_no_break() -> None:
+    class Closed(Kibana):
+        def exporting(self, space: str, wanted: dict[str, Any]) -> tuple[int, Any]:
+            return 403, error(403, "Forbidden", "Unable to bulk_get dashboard")
+
+    with Closed() as stand_in:
+        verdict, text = told(check_kibana(settings(stand_in.url)))["views"]
+    assert verdict == "warning"
+    assert text.startswith("not looked at, and shipping needs not: ")
+    assert "Unable to bulk_get dashboard" in text
 
 
 def delivery(folder: Path) -> Settings:
@@ -78,17 +92,31 @@ def delivery(folder: Path) -> Settings:
 def test_a_state_that_nobody_moved_for_days_and_bytes_that_were_lost(tmp_path: Path) -> None:
     with State(tmp_path / "state.db") as state:
         state.save([Place("/f", "a", whole=True, lost=5, last_seen=NOW - 5 * 86_400 - 9)])
-    found = list(check_state(delivery(tmp_path), NOW))
+    found = list(check_state(delivery(tmp_path), me(tmp_path), NOW))
     assert [one.verdict for one in found if one.link == "shipping"] == ["warning", "warning"]
     assert found[1].text.startswith("5 bytes of logs were deleted before they were read")
-    assert "nothing was shipped for 5 days" in found[2].text
+    assert "nothing was shipped for 5 d; start siplogs tail" in found[2].text
     with State(tmp_path / "state.db", purpose="siplogs tail"):
-        found = list(check_state(delivery(tmp_path), NOW))
+        found = list(check_state(delivery(tmp_path), me(tmp_path), NOW))
         assert "(siplogs tail) works on it" in found[0].text
         assert "nothing was shipped" not in str(found)
 
 
+def test_a_daemon_that_was_not_heard_of_for_hours_is_a_broken_link(tmp_path: Path) -> None:
+    with State(tmp_path / "state.db", purpose="siplogs tail") as state:
+        for ago, verdict in ((60, "ok"), (3 * 3600, "broken")):
+            state.beat(Pulse(process=os.getpid(), started=NOW - 9e4, beat=NOW - ago, passed=NOW - ago))
+            (found,) = [one for one in check_state(delivery(tmp_path), me(tmp_path), NOW) if one.link == "shipping"]
+            assert found.verdict == verdict
+    assert "(siplogs tail) was not heard of for 3 h; systemctl restart siplogs-tail" in found.text
+
+
 def test_a_folder_that_is_a_file(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
-    (one,) = check_state(delivery(tmp_path / "file"), NOW)
-    assert (one.link, one.verdict) == ("state", "broken")
+    found = list(check_state(delivery(tmp_path / "file"), me(tmp_path), NOW))
+    assert [(one.link, one.verdict) for one in found] == [("state", "broken"), ("dead letters", "broken")]
+    assert all("is a file where a folder is meant" in one.text for one in found)
+
+
+def me(folder: Path) -> Shipper:
+    return shipper(folder / "state.db")

@@ -26,7 +26,7 @@ def test_a_log_that_grew_and_was_deleted_between_two_runs_is_said(start: Any, tm
     daemon.again()
     assert daemon.passes() == 3
     (warning,) = daemon.warnings
-    assert warning.startswith(f"{daemon.live}: deleted or overwritten; anything written to it after 20")
+    assert warning.startswith(f"{daemon.live}: deleted, moved or overwritten; what was written to it after 20")
     daemon.again()
     daemon.passes()
     assert len(daemon.warnings) == 1
@@ -48,7 +48,7 @@ def test_a_log_emptied_without_a_copy_is_said(start: Any, tmp_path: Path, noted:
     assert daemon.passes() == 3
     (warning,) = daemon.warnings
     assert ("bytes of it were deleted or overwritten before" in warning) is noted
-    assert ("anything written to it after" in warning) is not noted
+    assert ("what was written to it after" in warning) is not noted
 
 
 @pytest.mark.parametrize("copy", [False, True])

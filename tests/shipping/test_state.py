@@ -1,6 +1,7 @@
 """The state: what older versions wrote is taken over, and who has it can be asked without disturbing anybody."""
 
 import os
+import re
 import sqlite3
 import subprocess
 import sys
@@ -114,3 +115,90 @@ def test_asking_who_has_it_does_not_stop_who_wants_it(path: Path) -> None:
     finally:
         asking.kill()
         asking.wait()
+
+
+def test_an_emptied_database_is_not_taken_for_a_first_run(path: Path) -> None:
+    with State(path) as state:
+        state.save([PLACE])
+    path.write_bytes(b"")
+    for readonly in (False, True):
+        with pytest.raises(StateError, match="is empty, but was there") as caught:
+            State(path, readonly=readonly)
+        assert not isinstance(caught.value, NoStateError)
+        assert f"delete {path} and {path}.lock and run siplogs ship --from-beginning" in str(caught.value)
+    assert path.read_bytes() == b""
+
+
+@pytest.mark.parametrize("left", ["lock", "wal"])
+def test_a_database_that_is_gone_is_not_taken_for_a_first_run(path: Path, left: str) -> None:
+    with State(path):
+        pass
+    path.unlink()
+    if left == "wal":
+        (path.parent / "state.db.lock").unlink()
+        (path.parent / "state.db-wal").write_bytes(b"pages")
+    before = sorted(path.parent.iterdir())
+    for readonly in (False, True):
+        with pytest.raises(StateError, match="is gone, but was there") as caught:
+            State(path, readonly=readonly)
+        assert not isinstance(caught.value, NoStateError)
+    assert path not in path.parent.iterdir()
+    for file in before:
+        file.unlink()
+    with pytest.raises(NoStateError):
+        State(path, readonly=True)
+
+
+def test_the_remedy_for_a_database_that_is_gone_makes_a_new_one(path: Path) -> None:
+    with State(path) as state:
+        state.save([PLACE])
+    path.unlink()
+    with pytest.raises(StateError) as caught:
+        State(path)
+    (named,) = re.findall(r"or delete (\S+) and run siplogs ship --from-beginning", str(caught.value))
+    Path(named).unlink()
+    with State(path) as state:
+        assert state.places() == []
+
+
+def test_a_crash_at_any_moment_of_the_first_run_is_no_fault(path: Path) -> None:
+    """What is written to the disk stops at each of its steps in turn; the next process begins once more."""
+    stop = "import os, sys\nfrom pathlib import Path\nfrom siplogs.shipping.state import State\n"
+    stop += "steps = int(sys.argv[2])\ndef hook(event, given):\n    global steps\n"
+    stop += "    if event in ('open', 'os.rename', 'os.truncate', 'sqlite3.connect', 'os.remove', 'fcntl.flock'):\n"
+    stop += "        steps -= 1\n        if steps < 0: os._exit(9)\n"
+    stop += "sys.addaudithook(hook)\nState(Path(sys.argv[1]))\n"
+    ended, steps = 9, 0
+    while ended == 9:
+        folder = path.parent / str(steps)
+        folder.mkdir()
+        ended = subprocess.run([sys.executable, "-c", stop, folder / path.name, str(steps)], check=False).returncode
+        with State(folder / path.name) as state:
+            assert state.places() == []
+        assert {file.name for file in folder.iterdir()} == {"state.db", "state.db.lock"}
+        steps += 1
+    assert ended == 0
+    assert steps > 4
+
+
+def test_what_is_no_file_is_refused_and_nothing_is_left_beside_it(path: Path) -> None:
+    path.mkdir()
+    os.mkfifo(path.parent / "pipe")
+    for place in (path, path.parent / "pipe"):
+        for readonly in (False, True):
+            with pytest.raises(StateError, match="a folder or a device") as caught:
+                State(place, readonly=readonly)
+            assert str(caught.value).count("\n") == 0
+    assert sorted(file.name for file in path.parent.iterdir()) == ["pipe", "state.db"]
+    assert list(path.iterdir()) == []
+
+
+def test_a_link_to_where_the_database_is_to_be_stays_a_link(path: Path) -> None:
+    elsewhere = path.parent / "elsewhere"
+    elsewhere.mkdir()
+    path.symlink_to(elsewhere / "real.db")
+    with State(path) as state:
+        state.save([PLACE])
+    assert path.is_symlink()
+    with State(elsewhere / "real.db", readonly=True) as state:
+        assert state.places() == [PLACE]

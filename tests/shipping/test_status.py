@@ -13,7 +13,7 @@ from test_collect import Bench, log_text
 
 from siplogs.shipping.dead_letters import DeadLetters
 from siplogs.shipping.monitor import Monitor
-from siplogs.shipping.state import State
+from siplogs.shipping.state import Pulse, State
 from siplogs.shipping.status import LogStatus, Status, prometheus, survey
 
 _SERIES = re.compile(r'(siplogs_[a-z_]+(?:\{(?:[a-z]+="(?:[^"\\\n]|\\[\\"n])*",?)*\})?) (-?\d[\d.e+-]*)')
@@ -88,6 +88,63 @@ def test_a_rotated_log_is_followed_and_its_follower_is_unread(bench: Bench) -> N
     assert {log.state for log in logs(bench).values()} == {"read"}
 
 
+def known(bench: Bench) -> float:
+    """When the log was looked at last."""
+    with State(bench.state_path, readonly=True) as state:
+        return max(place.last_seen for place in state.places())
+
+
+def test_a_log_that_is_behind_for_minutes_is_trouble(bench: Bench) -> None:
+    bench.append(log_text(0, 5))
+    bench.collect()
+    assert look(bench, known(bench) + 90_000).trouble == ""
+    bench.append(log_text(5, 2))
+    assert look(bench, known(bench) + 600).trouble == ""
+    found = look(bench, known(bench) + 7_300)
+    assert found.trouble.startswith("nobody ships, and logs are behind for 2 h, by ")
+    assert not found.hung
+    with State(bench.state_path, purpose="siplogs ship"):
+        assert "(siplogs ship) works, but logs are behind for 2 h" in look(bench, known(bench) + 7_300).trouble
+
+
+def test_the_follower_of_a_rotated_log_is_behind_since_the_last_look(bench: Bench) -> None:
+    bench.append(log_text(0, 5))
+    bench.collect()
+    bench.rotate("1")
+    bench.append(log_text(50, 2))
+    found = look(bench, known(bench) + 1_800)
+    assert [log.lag_seconds for log in found.logs if log.state == "unread"] == [pytest.approx(1_800)]
+    assert found.trouble.startswith("nobody ships, and logs are behind for 30 min")
+
+
+def test_a_run_that_found_nothing_new_counts_as_a_look(bench: Bench) -> None:
+    bench.append(log_text(0, 5))
+    bench.collect()
+    night = known(bench) + 40_000
+    with State(bench.state_path) as state:
+        state.beat(Pulse(process=1, beat=night, passed=night))
+    bench.append(log_text(5, 2))
+    found = look(bench, night + 200)
+    assert (found.trouble, found.looked, found.logs[0].lag_seconds) == ("", night, pytest.approx(200))
+
+
+def test_a_daemon_that_hangs_is_trouble(bench: Bench) -> None:
+    clock = Clock()
+    bench.append(log_text(0, 5))
+    bench.collect()
+    with State(bench.state_path, purpose="siplogs tail") as state:
+        letters = DeadLetters(bench.folder / "dead.ndjson")
+        clock.now = known(bench)
+        Monitor(state, letters, "", print, clock=clock).passed(clock.now)
+        assert not survey(state, letters, clock.now + 3_500).hung
+        quiet = survey(state, letters, clock.now + 3 * 3_600)
+        assert (quiet.hung, quiet.failing) == (True, False)
+        assert "(siplogs tail) was not heard of for 3 h; systemctl restart siplogs-tail" in quiet.trouble
+        bench.append(log_text(5, 2))
+        assert not survey(state, letters, clock.now + 800).hung
+        assert survey(state, letters, clock.now + 1_000).hung
+
+
 def test_copytruncate_starts_at_the_beginning(bench: Bench) -> None:
     bench.append(log_text(0, 5))
     bench.collect()
@@ -132,7 +189,10 @@ def test_bytes_lost_and_counts_add_up(bench: Bench) -> None:
     assert series["siplogs_working"] == 0
 
 
-@given(st.lists(st.text(min_size=1).filter(lambda text: "\0" not in text), unique=True, max_size=4), st.floats(0, 4e9))
+PATHS = st.binary(min_size=1).filter(lambda name: 0 not in name).map(os.fsdecode)
+
+
+@given(st.lists(PATHS | st.sampled_from(["a\udcff", "a\udcfe", "a\\xff"]), unique=True, max_size=4), st.floats(0, 4e9))
 def test_any_path_gives_valid_metrics(paths: list[str], number: float) -> None:
     found = [LogStatus(path, path, "behind", int(number), int(number), None, number, number) for path in paths]
     series = samples(prometheus(Status("s", "", 1, 2, 3, 4, None, "d", None, found)))
@@ -174,6 +234,9 @@ def test_the_monitor_tells_of_trouble_at_once_and_of_its_end(bench: Bench) -> No
         monitor.passed(clock.now)
         assert samples(metrics.read_text())["siplogs_tail_events_per_second"] == 0
         assert metrics.stat().st_mode & 0o777 == 0o644
+        monitor.stopped()
+        assert samples(metrics.read_text())["siplogs_working"] == 0
+        assert "tail_" not in metrics.read_text()
     assert look(bench).tail is None
     assert said == []
     assert sorted(file.name for file in bench.folder.iterdir()) == ["siplogs.prom", "state"]

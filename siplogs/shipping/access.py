@@ -1,0 +1,79 @@
+"""As whom logs are shipped, and what that user may do: found by being that user for a moment, as root may do all."""
+
+import os
+import pwd
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+from msgspec import Struct
+
+
+class Shipper(Struct, frozen=True):
+    """The user who ships."""
+
+    name: str
+    uid: int
+    gid: int
+
+    @contextmanager
+    def acting(self) -> Iterator[None]:
+        """Be this user where root asks; whoever else asks stays who he is."""
+        if os.geteuid() != 0 or self.uid == 0:
+            yield
+            return
+        groups, gid = os.getgroups(), os.getegid()
+        try:
+            with suppress(PermissionError):  # root of a container that must not become anybody else
+                os.setgroups(os.getgrouplist(self.name, self.gid))
+                os.setegid(self.gid)
+                os.seteuid(self.uid)
+            yield
+        finally:
+            os.seteuid(0)
+            os.setegid(gid)
+            os.setgroups(groups)
+
+
+def shipper(state: Path) -> Shipper:
+    """Return who ships: the owner of the state's folder where root asks, else whoever asks."""
+    uid, gid = os.geteuid(), os.getegid()
+    if uid == 0:
+        found = _nearest(state.parent).stat()
+        uid, gid = found.st_uid, found.st_gid
+    try:
+        known = pwd.getpwuid(uid)
+    except KeyError:
+        return Shipper(str(uid), uid, gid)
+    return Shipper(known.pw_name, uid, known.pw_gid)
+
+
+def hindrance(user: Shipper, path: Path, beside: Sequence[str] = ()) -> str:
+    """Say what hinders a user from keeping a file and what to do, "" for nothing; a folder that he can make is fine.
+
+    `beside` are the endings of files beside it that belong to it.
+    """
+    with user.acting():
+        files = [one for one in (path, *(path.with_name(path.name + end) for end in beside)) if _may(one, os.F_OK)]
+        closed = [str(one) for one in files if not _may(one, os.R_OK | os.W_OK)]
+        folder = _nearest(path.parent)
+        open_ = _may(folder, os.R_OK | os.W_OK | os.X_OK)
+    if not folder.is_dir():
+        return f"{folder} is a file where a folder is meant; name another place"
+    if os.statvfs(folder).f_flag & os.ST_RDONLY:
+        return f"{folder} is mounted read-only; mount it for writing, or name another place"
+    if closed:
+        asker = "" if os.geteuid() == 0 else "ask as root or as the user that ships; if that is you: "
+        return f"the user {user.name} must not write it; {asker}chown {user.name}: {' '.join(closed)}"
+    if not open_:
+        return f"the user {user.name} must not write in {folder}; let it write there, or name another place"
+    return ""
+
+
+def _nearest(folder: Path) -> Path:
+    """Return the first that is there of a folder and those above it."""
+    return next(one for one in (folder.absolute(), *folder.absolute().parents) if _may(one, os.F_OK))
+
+
+def _may(path: Path, what: int) -> bool:
+    return os.access(path, what, effective_ids=True)
