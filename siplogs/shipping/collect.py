@@ -120,7 +120,8 @@ class Collector:
         logs = self.note(search=search)
         for log in logs:
             yield from self._log(log)
-        self._note_losses()
+        if not self.disturbed:
+            self._note_losses()
 
     def settled(self, batch: Sequence[Document], counts: Mapping[str, int] | None = None) -> None:
         """Move the checkpoint behind a batch: all of it is in Elasticsearch or among the dead letters.

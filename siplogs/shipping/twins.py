@@ -141,9 +141,12 @@ def _without_copies(found: Sequence[Found]) -> tuple[Sequence[Found], Sequence[S
     return [found[number] for number in sorted(best)], waiting
 
 
-def _worth(source: Source, beginning: bytes) -> tuple[int, bool, int]:
-    """Of two files that begin alike the one of which more can be read is better, and plain text."""
-    return len(beginning), source.seekable, source.size or 0
+def _worth(source: Source, beginning: bytes) -> tuple[bool, int, bool, int]:
+    """Of two files that begin alike the one of which more can be read is better, and plain text.
+
+    One that is being rotated away at this moment comes first: its archive may not have been whole when it was found.
+    """
+    return source.seekable and not beginning, len(beginning), source.seekable, source.size or 0
 
 
 def _agree(one: bytes, other: bytes) -> bool:
