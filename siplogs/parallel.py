@@ -7,6 +7,7 @@ that something else wraps (syslog, a container), the rest is read in one go: the
 
 import os
 import signal
+import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
@@ -34,6 +35,7 @@ WORTH_SPLITTING: Final = 3 * PART
 _CHUNK_BYTES: Final = 1_048_576
 _HEAD_SHOWN: Final = 4096
 _ORPHAN_SECONDS: Final = 1.0
+_GLANCE_SECONDS: Final = 0.05
 _CONTEXT: Final = get_context("fork")
 
 
@@ -289,8 +291,7 @@ class _Team:
         try:
             outcome: Chunk | Exception = pipe.recv()
         except (EOFError, OSError) as error:
-            wait([process.sentinel for process in team], _ORPHAN_SECONDS)
-            raise self._death(next((process for process in team if process.exitcode), None)) from error
+            raise self._death(_fallen(team)) from error
         if isinstance(outcome, Exception):
             raise outcome
         return outcome
@@ -349,3 +350,14 @@ class _Team:
                 if os.getppid() != self._parent:
                     return False
         return int(self._state[0]) == number
+
+
+def _fallen(team: Sequence[ForkProcess]) -> ForkProcess | None:
+    """Return the process that ended badly; the end of its pipe is seen before its exit code is there."""
+    limit = time.monotonic() + _ORPHAN_SECONDS
+    while time.monotonic() < limit:
+        for process in team:
+            if process.exitcode:
+                return process
+        wait([process.sentinel for process in team if process.exitcode is None], _GLANCE_SECONDS)
+    return None

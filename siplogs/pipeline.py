@@ -136,6 +136,7 @@ class Reading:
         self.head = b""
         self.end = self.doubtful = self.settled = 0
         self.waiting = False
+        self._scanner: Scanner | None = None
         self._stream: RecordStream | None = None
         self.trouble: SourceError | None = None
         self._on_bytes = on_bytes
@@ -147,6 +148,8 @@ class Reading:
         try:
             builder = self._builder(part.source)
         except SourceError as error:
+            if not part.grows:
+                raise
             self.trouble = error
             return
         blocks = self._blocks()
@@ -169,7 +172,7 @@ class Reading:
             grows=part.grows,
         )
         stream = RecordStream(scanner, [pack for pack in packs.values() if pack.product in products], part.start)
-        self._stream, self.accounting = stream, scanner.accounting
+        self._scanner, self._stream, self.accounting = scanner, stream, scanner.accounting
         for record in stream(_chained(first, blocks)):
             self.dated = record.dated or self.dated
             if record.offset >= part.done:
@@ -189,6 +192,8 @@ class Reading:
             yield from self.part.source.blocks(self.part.start, size=BLOCK, on_bytes=self._on_bytes)
         except SourceError as error:
             self.trouble = error
+            if self.part.grows and self._scanner is not None:
+                self._scanner.live = True
 
     def _builder(self, source: Source) -> EventBuilder:
         return EventBuilder(

@@ -134,7 +134,7 @@ class Scanner:
         self._scanned = 0
         self._doubtful = max(doubtful - offset, 0)
         self._dated = dated
-        self._live = live
+        self.live = live
         self._grows = grows
         self._settling = False
         self._last = 0
@@ -165,7 +165,7 @@ class Scanner:
                 yield from some
             if self._stop is not None and not self._waiting and self._base + len(self._data) >= self._stop + LOOKAHEAD:
                 break
-        if self._live:
+        if self.live:
             yield from self._settle()
         else:
             yield from self.feed(b"", final=True)

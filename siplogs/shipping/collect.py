@@ -21,7 +21,7 @@ from siplogs.errors import SourceError
 from siplogs.filters import Filter
 from siplogs.outputs.elasticsearch import Document, document
 from siplogs.pipeline import Part, Reading
-from siplogs.shipping.followed import Followed, Input, Log, is_passing, time_of_change
+from siplogs.shipping.followed import Followed, Input, Log, is_passing, look, time_of_change
 from siplogs.shipping.state import Place, State
 from siplogs.shipping.twins import Key, beginning_of, continues, fingerprint, tail_of
 from siplogs.sources import Source
@@ -228,7 +228,7 @@ class Collector:
             products,
             start,
             live=log.live,
-            grows=source.seekable,
+            grows=True,
             dated=place.dated,
             done=place.done,
             since=since,
@@ -252,9 +252,10 @@ class Collector:
 
     def _troubled(self, after: Place, source: Source, trouble: SourceError) -> None:
         """Read on in a later pass; an archive would not get better, and a log that was rotated is found again."""
-        if source.seekable or is_passing(trouble):
+        passing = is_passing(trouble) or look(source.path)[:3] != (*source.inode, source.size)
+        if source.seekable or passing:
             after.whole, after.seen = False, _file(after.seen)
-        if is_passing(trouble):
+        if passing:
             self.disturbed = True
         else:
             self._warn(f"{shown(source.name or source.path)}: {str(trouble).partition(': ')[2]}")
