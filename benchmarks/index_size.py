@@ -14,7 +14,7 @@ from tempfile import TemporaryDirectory
 
 from benchmarks.loads import LOADS, MEGABYTE, Load, prepare
 from benchmarks.measure import DATA, ROOT
-from benchmarks.page import replaced
+from benchmarks.page import replaced, table
 from benchmarks.server import running
 from siplogs.config import ElasticsearchSettings
 from siplogs.errors import SiplogsError
@@ -71,9 +71,8 @@ def section(sizes: Sequence[Size], problem: str = "") -> str:
         )
         for size in sizes
     ]
-    lines = ["| " + " | ".join(row) + " |" for row in (head, *rows)]
-    table = "\n".join([lines[0], "|" + "---|" * len(head), *lines[1:]])
-    return f"{TITLE}\n\n{_EXPLANATION}\n\n{table if rows else f'Not measured: {problem}'}\n"
+    shown = table([head, *rows]) if rows else f"Not measured: {problem}"
+    return f"{TITLE}\n\n{_EXPLANATION}\n\n{shown}\n"
 
 
 def _measured(server: Server, load: Load, path: Path) -> Size:

@@ -11,11 +11,9 @@ from benchmarks.budgets import verdicts
 from benchmarks.index_size import section
 from benchmarks.loads import MEGABYTE
 from benchmarks.measure import Cost, typical
+from benchmarks.page import Table, table
 from benchmarks.session import EXPLAIN, Comparison, Growth, Row, Session
 from benchmarks.tools import ALL_CORES, ONE_PROCESS, TOOLS, shown, siplogs
-
-Table = Sequence[Sequence[str]]
-"""Rows of cells; the first row is the head."""
 
 _INTRODUCTION = """\
 # Benchmarks
@@ -58,15 +56,6 @@ def document(session: Session) -> str:
             _commands(session),
         ]
     ).replace("\n\n\n", "\n\n")
-
-
-def table(rows: Table) -> str:
-    """Return a table in Markdown."""
-    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
-    head, *body = (
-        "| " + " | ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)) + " |" for row in rows
-    )
-    return "\n".join([head, "|" + "|".join("-" * (width + 2) for width in widths) + "|", *body])
 
 
 def _budgets(session: Session) -> Table:

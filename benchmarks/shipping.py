@@ -25,8 +25,8 @@ from elasticsearch.helpers import parallel_bulk
 
 from benchmarks.loads import LOADS, MEGABYTE, prepare
 from benchmarks.measure import DATA, ROOT
-from benchmarks.page import replaced
-from benchmarks.report import host, table
+from benchmarks.page import replaced, table
+from benchmarks.report import host
 from benchmarks.server import running
 from siplogs.outputs.elasticsearch import document
 from siplogs.pipeline import ReadOptions, read_events

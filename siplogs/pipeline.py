@@ -135,7 +135,6 @@ class Reading:
         self.dated = part.dated
         self.head = b""
         self.end = self.doubtful = self.settled = 0
-        self.waiting = False
         self._scanner: Scanner | None = None
         self._stream: RecordStream | None = None
         self.trouble: SourceError | None = None
@@ -180,7 +179,7 @@ class Reading:
         if builder.timeless:
             self.accounting.reasons["bad-time"] += builder.timeless
         self.end, self.doubtful = scanner.end, scanner.doubtful
-        self.settled, self.waiting = stream.settled, scanner.waiting
+        self.settled = stream.settled
 
     @property
     def wrapped(self) -> bool:

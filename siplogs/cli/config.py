@@ -9,6 +9,7 @@ import msgspec
 import typer
 
 from siplogs import config as settings_
+from siplogs.cli.options import Configuration
 from siplogs.config import Settings, name_of
 from siplogs.errors import ConfigError, PackError, SiplogsError
 from siplogs.outputs.elasticsearch import ca_file
@@ -19,10 +20,6 @@ config = typer.Typer(no_args_is_help=True, help="Check and show the configuratio
 SECRETS: Final = ("api_key", "password")
 MASK: Final = "********"
 _LEADING_NAME: Final = re.compile(r"[a-z_]+\.[a-z_]+")
-
-Configuration = Annotated[
-    Path | None, typer.Option("--config", metavar="FILE", help="Settings (default: /etc/siplogs/siplogs.toml).")
-]
 
 
 @config.command("check")

@@ -7,6 +7,7 @@ import msgspec
 import typer
 
 from siplogs import config
+from siplogs.cli.options import Configuration, Servers
 from siplogs.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -15,10 +16,6 @@ if TYPE_CHECKING:
 dead_letters = typer.Typer(
     no_args_is_help=True, help="List, show and send again what Elasticsearch refused.", rich_markup_mode=None
 )
-
-Configuration = Annotated[
-    Path | None, typer.Option("--config", metavar="FILE", help="Settings (default: /etc/siplogs/siplogs.toml).")
-]
 
 
 @dead_letters.command("list")
@@ -70,10 +67,7 @@ def show(
 @dead_letters.command("send")
 def send(
     *,
-    elasticsearch: Annotated[
-        str | None,
-        typer.Option("--elasticsearch", metavar="URL", help="Elasticsearch to send to; several with commas."),
-    ] = None,
+    elasticsearch: Servers = None,
     configuration: Configuration = None,
 ) -> None:
     """Send the refused documents again; those that are refused again are kept again.
@@ -83,14 +77,15 @@ def send(
 
     Example: siplogs dead-letters send
     """
-    from siplogs.cli.shipment import destination
+    from siplogs.cli.shipment import limits, reached
+    from siplogs.shipping.dead_letters import DeadLetters
     from siplogs.shipping.delivery import resend
 
     settings = config.load(configuration, {"elasticsearch": {"url": elasticsearch}})
     for warning in settings.warnings:
         typer.echo(warning, err=True)
-    server, letters, limits = destination(settings)
-    report = resend(server, letters, limits)
+    letters = DeadLetters(Path(settings.delivery.dead_letters))
+    report = resend(reached(settings), letters, limits(settings))
     if report.dead:
         typer.echo(f"{report}, kept in {letters.path}: siplogs dead-letters list tells why", err=True)
         raise typer.Exit(1)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from siplogs.cli.options import Configuration, StateFile
 from siplogs.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -25,12 +26,8 @@ def doctor(
     elasticsearch: Annotated[
         str | None, typer.Option("--elasticsearch", metavar="URL", help="Elasticsearch to look at.")
     ] = None,
-    configuration: Annotated[
-        Path | None, typer.Option("--config", metavar="FILE", help="Settings (default: /etc/siplogs/siplogs.toml).")
-    ] = None,
-    state: Annotated[
-        Path | None, typer.Option("--state", metavar="FILE", help="Where it is kept how far each log was read.")
-    ] = None,
+    configuration: Configuration = None,
+    state: StateFile = None,
     format_: Annotated[str, typer.Option("--format", metavar="FORMAT", help="text or json.")] = "text",
 ) -> None:
     """Prove every link of the chain: configuration, logs, SIP logging, packs, clock, state, Elasticsearch, Kibana.

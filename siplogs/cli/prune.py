@@ -1,12 +1,12 @@
 """`siplogs prune`: deletes whole indices of events whose period is long over; says first what it would delete."""
 
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from siplogs import config
+from siplogs.cli.options import Configuration
 from siplogs.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -25,9 +25,7 @@ def prune(
     elasticsearch: Annotated[
         str | None, typer.Option("--elasticsearch", metavar="URL", help="Elasticsearch to delete from.")
     ] = None,
-    configuration: Annotated[
-        Path | None, typer.Option("--config", metavar="FILE", help="Settings (default: /etc/siplogs/siplogs.toml).")
-    ] = None,
+    configuration: Configuration = None,
 ) -> None:
     """Delete the indices of events whose day, week, month or year ended longer ago than AGE.
 

@@ -1,11 +1,11 @@
 """`siplogs setup`: prepares Elasticsearch and Kibana for what `siplogs ship` sends."""
 
-from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from siplogs import config
+from siplogs.cli.options import Configuration
 from siplogs.errors import ConfigError
 
 
@@ -19,9 +19,7 @@ def setup(
     space: Annotated[
         str | None, typer.Option("--space", metavar="ID", help="Kibana space of the views (default: default).")
     ] = None,
-    configuration: Annotated[
-        Path | None, typer.Option("--config", metavar="FILE", help="Settings (default: /etc/siplogs/siplogs.toml).")
-    ] = None,
+    configuration: Configuration = None,
 ) -> None:
     """Prepare Elasticsearch (mapping, templates, lifecycle policy) and Kibana (data view, searches); repeatable.
 

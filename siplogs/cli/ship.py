@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 from siplogs import config
+from siplogs.cli.options import Configuration, Pack, Servers, StateFile, Timezone
 from siplogs.errors import ConfigError
 
 IDLE_SECONDS = 60.0
@@ -20,29 +21,18 @@ def ship(
         typer.Argument(metavar="PATH…", help="Logs, globs, folders or - (default: the usual places)."),
     ] = None,
     *,
-    elasticsearch: Annotated[
-        str | None,
-        typer.Option("--elasticsearch", metavar="URL", help="Elasticsearch to send to; several with commas."),
-    ] = None,
-    configuration: Annotated[
-        Path | None, typer.Option("--config", metavar="FILE", help="Settings (default: /etc/siplogs/siplogs.toml).")
-    ] = None,
+    elasticsearch: Servers = None,
+    configuration: Configuration = None,
     period: Annotated[
         str | None, typer.Option("--period", metavar="PERIOD", help="An index a day, week, month (default) or year.")
     ] = None,
-    timezone: Annotated[
-        str | None, typer.Option("--timezone", metavar="ZONE", help="Zone of the log's times (default: the host's).")
-    ] = None,
-    pack: Annotated[
-        str | None, typer.Option("--pack", metavar="NAME", help="Pattern pack to read with (default: recognised).")
-    ] = None,
+    timezone: Timezone = None,
+    pack: Pack = None,
     since: Annotated[str | None, typer.Option("--since", metavar="TIME", help="Only events from this time on.")] = None,
     until: Annotated[
         str | None, typer.Option("--until", metavar="TIME", help="Only events up to this time; the rest stays unsent.")
     ] = None,
-    state: Annotated[
-        Path | None, typer.Option("--state", metavar="FILE", help="Where it is kept how far each log was read.")
-    ] = None,
+    state: StateFile = None,
     from_beginning: Annotated[
         bool, typer.Option("--from-beginning", help="Read everything again; what is there is not doubled.")
     ] = False,

@@ -15,7 +15,6 @@ if TYPE_CHECKING:
     from siplogs.outputs.elasticsearch import Server
     from siplogs.pipeline import ReadOptions
     from siplogs.shipping import collect
-    from siplogs.shipping.dead_letters import DeadLetters
     from siplogs.shipping.delivery import Limits
 
 
@@ -113,10 +112,3 @@ def limits(settings: Settings) -> "Limits":
     from siplogs.shipping.delivery import Limits
 
     return Limits(settings.delivery.batch_documents, settings.delivery.batch_bytes)
-
-
-def destination(settings: Settings) -> "tuple[Server, DeadLetters, Limits]":
-    """Return the server, the file of dead letters and the limits of a request. Raises DeliveryError."""
-    from siplogs.shipping.dead_letters import DeadLetters
-
-    return reached(settings), DeadLetters(Path(settings.delivery.dead_letters)), limits(settings)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from siplogs import config
+from siplogs.cli.options import Configuration, StateFile
 from siplogs.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -20,12 +21,8 @@ FORMATS = ("text", "json", "prometheus")
 
 def status(
     *,
-    state: Annotated[
-        Path | None, typer.Option("--state", metavar="FILE", help="Where it is kept how far each log was read.")
-    ] = None,
-    configuration: Annotated[
-        Path | None, typer.Option("--config", metavar="FILE", help="Settings (default: /etc/siplogs/siplogs.toml).")
-    ] = None,
+    state: StateFile = None,
+    configuration: Configuration = None,
     format_: Annotated[str, typer.Option("--format", metavar="FORMAT", help="text, json or prometheus.")] = "text",
 ) -> None:
     """Show how far each log was shipped, who ships, the running counts, and what is wrong; locks nothing.

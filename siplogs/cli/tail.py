@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from siplogs import config
+from siplogs.cli.options import Configuration, Pack, Servers, StateFile, Timezone
 from siplogs.errors import ConfigError, SiplogsError
 
 if TYPE_CHECKING:
@@ -25,22 +26,11 @@ def tail(
         typer.Argument(metavar="PATH…", help="Logs, globs or folders (default: the configuration's, or usual places)."),
     ] = None,
     *,
-    elasticsearch: Annotated[
-        str | None,
-        typer.Option("--elasticsearch", metavar="URL", help="Elasticsearch to send to; several with commas."),
-    ] = None,
-    configuration: Annotated[
-        Path | None, typer.Option("--config", metavar="FILE", help="Settings (default: /etc/siplogs/siplogs.toml).")
-    ] = None,
-    timezone: Annotated[
-        str | None, typer.Option("--timezone", metavar="ZONE", help="Zone of the log's times (default: the host's).")
-    ] = None,
-    pack: Annotated[
-        str | None, typer.Option("--pack", metavar="NAME", help="Pattern pack to read with (default: recognised).")
-    ] = None,
-    state: Annotated[
-        Path | None, typer.Option("--state", metavar="FILE", help="Where it is kept how far each log was read.")
-    ] = None,
+    elasticsearch: Servers = None,
+    configuration: Configuration = None,
+    timezone: Timezone = None,
+    pack: Pack = None,
+    state: StateFile = None,
     from_beginning: Annotated[
         bool, typer.Option("--from-beginning", help="On the first run, send what the logs hold already, too.")
     ] = False,

@@ -193,11 +193,6 @@ class Scanner:
         return self._base + max(self._floor, self._keep_from(), 0)
 
     @property
-    def waiting(self) -> bool:
-        """Tell whether an unfinished record is waiting for more of the log."""
-        return bool(self._waiting)
-
-    @property
     def doubtful(self) -> int:
         """Return the offset before which a record could be text of a damaged message's body."""
         return self._base + self._doubtful if self._doubtful else 0

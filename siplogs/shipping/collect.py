@@ -21,8 +21,8 @@ from siplogs.errors import SourceError
 from siplogs.filters import Filter
 from siplogs.outputs.elasticsearch import Document, document
 from siplogs.pipeline import Part, Reading
-from siplogs.shipping.followed import Followed, Input, Log, is_passing, look, time_of_change
-from siplogs.shipping.state import Place, State
+from siplogs.shipping.followed import Followed, Input, Log, is_passing, look
+from siplogs.shipping.state import Place, State, only_file
 from siplogs.shipping.twins import Key, beginning_of, continues, fingerprint, tail_of
 from siplogs.sources import Source
 from siplogs.sources.source import BLOCK, shown
@@ -180,8 +180,8 @@ class Collector:
             place.size = source.size or 0
             if not place.settled and not place.done:
                 place.tail = beginning_of(source)
-        if not place.seen.startswith(_file(log.signature)[:-1]):
-            place.seen = _file(log.signature)
+        if not place.seen.startswith(only_file(log.signature)[:-1]):
+            place.seen = only_file(log.signature)
         return place if before != (place.size, place.path, place.seen) else None
 
     def _unless_overwritten(self, log: Log, place: Place) -> Place:
@@ -222,7 +222,6 @@ class Collector:
             self._marks.append(_Mark(self._read, key, place=replace(place, whole=not log.live, seen=log.signature)))
             return
         products = tuple(filter(None, place.products.split(",")))
-        since = time_of_change(place.seen)
         part = Part(
             watched,
             products,
@@ -231,7 +230,7 @@ class Collector:
             grows=True,
             dated=place.dated,
             done=place.done,
-            since=since,
+            since=place.changed_at,
         )
         reading = Reading(part, log.options, self._on_bytes)
         yield from self._events(key, reading, watched)
@@ -254,7 +253,7 @@ class Collector:
         """Read on in a later pass; an archive would not get better, and a log that was rotated is found again."""
         passing = is_passing(trouble) or look(source.path)[:3] != (*source.inode, source.size)
         if source.seekable or passing:
-            after.whole, after.seen = False, _file(after.seen)
+            after.whole, after.seen = False, only_file(after.seen)
         if passing:
             self.disturbed = True
         else:
@@ -289,7 +288,7 @@ class Collector:
         if self.followed.has_moved(key, place):
             return ""
         unread = 0 if place.whole else place.size - max(place.settled, place.done)
-        if unread > 0 and place.seen.split(":")[2:3] != [str(place.size)]:
+        if unread > 0 and place.read_to != place.size:
             place.lost = unread
             return f"{unread} bytes of it were deleted or overwritten before they were read"
         if key in self._met or place.path != place.family:
@@ -369,11 +368,6 @@ def _is_the_log(source: Source, key: Key) -> bool:
 
 def _beginning(source: Source) -> bytes:
     return next(Source.blocks(source, 0, _LOOKED_AT, _LOOKED_AT), b"")
-
-
-def _file(seen: str) -> str:
-    """Return what a place says of a file that was not read to its end: device and inode alone."""
-    return ":".join(seen.split(":")[:2]) + "::"
 
 
 def _last_line_end(source: Source) -> int:

@@ -14,14 +14,14 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, S
 from contextlib import suppress
 from fnmatch import fnmatch
 from pathlib import Path
-from typing import Any, Final, NamedTuple
+from typing import Final, NamedTuple
 
 from msgspec import Struct
 
 from siplogs.errors import SourceError
 from siplogs.pipeline import ReadOptions
 from siplogs.shipping.state import Place
-from siplogs.shipping.twins import Found, Key, fingerprint, is_unread, recognised, signature, told_apart
+from siplogs.shipping.twins import Found, Key, fingerprint, is_unread, recognised, signature_of, told_apart
 from siplogs.sources import Source, find_sets
 from siplogs.sources.pipe import STANDARD_INPUT
 from siplogs.sources.rotation import log_name
@@ -34,6 +34,7 @@ _EMPTY: Final = re.compile(r": the (file|\w+ archive) is empty")
 _PASSING: Final = (": no such file", ": another file took its place", ": became shorter")
 
 Look = tuple[float, ...]
+File = tuple[Key, tuple[int, ...]]
 
 
 class Input(Struct, frozen=True):
@@ -196,7 +197,7 @@ class Followed:
                 else:
                     lately = (source.modified or 0.0) >= last.get(family, 1e18)
                     listed.append((key, source, one.options, asked or lately))
-        there = {(key, source.inode) for key, source, _, _ in listed}
+        there: set[File] = {(key, source.inode) for key, source, _, _ in listed}
         for key, source, options, wanted in listed:
             if wanted or self._is_known(key, source, known.get(key, {}), there):
                 groups.setdefault(key, []).append((source, options))
@@ -209,15 +210,15 @@ class Followed:
         found |= {key: (source, self._options_of(key)) for key, source in self._moved(places, found.keys())}
         return [self._log(key, source, options, places) for key, (source, options) in found.items()]
 
-    def _is_known(self, key: Key, source: Source, places: Mapping[Key, Place], there: Collection[Any]) -> bool:
+    def _is_known(self, key: Key, source: Source, places: Mapping[Key, Place], there: Collection[File]) -> bool:
         """Tell whether a file beside a log is one of those that were followed; what is not is unpacked but once."""
         if any(is_unread(place) and (key, place.inode) not in there for place in places.values()):
             return True
-        if not places or signature(source) in self._strangers:
+        if not places or signature_of(source) in self._strangers:
             return False
         if recognised(source, places.values()):
             return True
-        self._strangers.add(signature(source))
+        self._strangers.add(signature_of(source))
         return False
 
     def _sources(self, one: Input) -> Iterator[tuple[str, Source, bool]]:
@@ -259,11 +260,11 @@ class Followed:
         live = self._is_live(key, source, places)
         if live and key not in self._held and not source.name:
             self._hold(key, source)
-        return Log(key, source, options, live, signature(source))
+        return Log(key, source, options, live, signature_of(source))
 
     def _is_live(self, key: Key, source: Source, places: Mapping[Key, Place]) -> bool:
         """Tell whether a log changed lately, as far as was seen; of one that is new its time of change has to tell."""
-        now, seen = self._steady(), signature(source)
+        now, seen = self._steady(), signature_of(source)
         before = self._since.get(key)
         if before is None or before[0] != seen:
             place = places.get(key)
@@ -280,8 +281,7 @@ class Followed:
         """Keep a file open that is written to, so that its end can be read wherever it goes."""
         with suppress(OSError):
             descriptor = os.open(source.path, os.O_RDONLY | os.O_CLOEXEC)
-            status = os.fstat(descriptor)
-            if (status.st_dev, status.st_ino) == source.inode:
+            if _inode(descriptor) == source.inode:
                 self._held[key] = descriptor
             else:
                 os.close(descriptor)
@@ -290,7 +290,7 @@ class Followed:
         """Let held files that are at none of their paths any more stand beside those that begin like them."""
         for key in [key for key in self._held if key in places]:
             files = groups.get((key[0], fingerprint(key[1])))
-            if files is None or os.fstat(self._held[key])[1:3] in {(one.inode[1], one.inode[0]) for one, _ in files}:
+            if files is None or _inode(self._held[key]) in {one.inode for one, _ in files}:
                 continue
             source = self._held_source(key, places[key])
             if source is not None:
@@ -352,6 +352,11 @@ def _look_of(source: Source) -> Look:
     return (*source.inode, source.size or 0, source.modified or 0.0)
 
 
+def _inode(descriptor: int) -> tuple[int, int]:
+    status = os.fstat(descriptor)
+    return status.st_dev, status.st_ino
+
+
 def _named(source: Source, name: str) -> Source:
     source.name = name
     return source
@@ -361,15 +366,9 @@ def _last_changes(places: Iterable[Place]) -> dict[str, float]:
     """Return when each family was changed last, as far as it was read, by the clock of its file server."""
     last: dict[str, float] = {}
     for place in places:
-        changed = time_of_change(place.seen) or place.last_seen
+        changed = place.changed_at or place.last_seen
         last[place.family] = max(changed, last.get(place.family, 0.0))
     return last
-
-
-def time_of_change(seen: str) -> float | None:
-    """Return when a file was changed last that was read to its end."""
-    text = seen.rpartition(":")[2]
-    return float(text) if text[:1].isdigit() else None
 
 
 def _rotations(paths: Sequence[str]) -> list[str]:

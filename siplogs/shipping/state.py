@@ -45,9 +45,10 @@ class Place(Struct):
     """How far a log was dealt with.
 
     `done` is the offset behind the last acknowledged event, `settled` the one from which to read on; `dated` and
-    `products` are what the next reading has to know. `tail` is a checksum of what stood before `settled`. `seen` tells
-    a file that was read to its end (device, inode, size, time of change), `size` its size in bytes then; `whole` says
-    that it was read to its end and nothing more is expected. `lost` counts bytes deleted before they were read.
+    `products` are what the next reading has to know. `tail` is a checksum of what stood before `settled`, of what the
+    log begins with as long as that is 0. `seen` is the signature of a file that was read to its end, no more than its
+    device and inode before that, and "" once there is nothing left to look for. `size` is its size in bytes when it was
+    seen last; `whole` says that nothing more is expected. `lost` counts bytes deleted before they were read.
     """
 
     family: str
@@ -70,6 +71,28 @@ class Place(Struct):
         """Device and inode of the file that was seen last, nothing before it was looked at."""
         parts = self.seen.split(":")
         return tuple(map(int, parts[:2])) if len(parts) == 4 else ()
+
+    @property
+    def read_to(self) -> int:
+        """Size in bytes that the file had when it was last read to its end, 0 before that."""
+        size = self.seen.split(":")[2:3]
+        return int(size[0]) if size and size[0].isdecimal() else 0
+
+    @property
+    def changed_at(self) -> float | None:
+        """When the file was changed that was last read to its end, seconds since 1970; None before that."""
+        text = self.seen.rpartition(":")[2]
+        return float(text) if text[:1].isdigit() else None
+
+
+def signature(inode: tuple[int, int], size: int | None, modified: float | None) -> str:
+    """Return what tells that a file was not changed: device, inode, size and time of change."""
+    return f"{inode[0]}:{inode[1]}:{size}:{modified}"
+
+
+def only_file(seen: str) -> str:
+    """Return what a signature says of a file that was not read to its end: device and inode alone."""
+    return ":".join(seen.split(":")[:2]) + "::"
 
 
 class Pulse(Struct):
@@ -154,13 +177,6 @@ class State:
         """Return what is known of every log."""
         with self._guarded():
             return [_place(row) for row in self._database.execute(_SELECT)]
-
-    def place(self, family: str, identity: str) -> Place | None:
-        """Return what is known of one log."""
-        with self._guarded():
-            key = (_stored(family), identity)
-            row = self._database.execute(f"{_SELECT} WHERE family = ? AND identity = ?", key).fetchone()
-        return _place(row) if row else None
 
     def save(self, places: Iterable[Place], counts: dict[str, int] | None = None) -> None:
         """Write places, and add to the running counts, all of it or nothing."""

@@ -15,7 +15,7 @@ from msgspec import Struct, to_builtins
 
 from siplogs.errors import ConfigError
 from siplogs.shipping.dead_letters import DeadLetters
-from siplogs.shipping.state import Place, Pulse, State, holder
+from siplogs.shipping.state import Place, Pulse, State, holder, signature
 
 _STRAY: Final = re.compile("[\udc80-\udcff]")
 
@@ -170,47 +170,40 @@ def _logs(places: Iterable[Place], passed: float, now: float) -> Iterator[LogSta
 def _log(place: Place, path: str, passed: float, now: float) -> LogStatus:
     found = os.stat(path)  # noqa: PTH116 (as in the loop of the daemon)
     size, archive = found.st_size, not place.size
-    position = max(place.settled, 0 if archive else _read_to(place))
+    position = max(place.settled, 0 if archive else place.read_to)
     if position > size and not archive:  # it was truncated, and what stands there now is new
         position = 0
     unread: int | None = None if archive else size - position
-    if place.seen == f"{found.st_dev}:{found.st_ino}:{size}:{found.st_mtime}":
+    if place.seen == signature((found.st_dev, found.st_ino), size, found.st_mtime):
         unread = 0
-    whole = place.last_seen if archive or _read_to(place) >= place.size else 0.0
+    whole = place.last_seen if archive or place.read_to >= place.size else 0.0
     read = max(passed, whole) or place.acknowledged or found.st_mtime
     lag = max(now - read, 0.0) if unread != 0 else 0.0
     state: Literal["read", "behind"] = "behind" if unread != 0 else "read"
     return LogStatus(path, place.family, state, position, size, unread, lag, place.acknowledged, place.lost)
 
 
-def _read_to(place: Place) -> int:
-    """Return the size that a file had when it was last read to its end: what is read again from further up is known."""
-    size = place.seen.split(":")[2:3]
-    return int(size[0]) if size and size[0].isdecimal() else 0
-
-
 class _Folders:
     """Finds the files of places: by path and, where another file has taken it, in the folder by device and inode."""
 
     def __init__(self) -> None:
-        self._files: dict[Path, dict[str, str]] = {}
+        self._files: dict[Path, dict[tuple[int, ...], str]] = {}
 
     def find(self, place: Place) -> str | None:
         """Return the path of a place's file now, None when it is gone."""
-        wanted = ":".join(place.seen.split(":")[:2])
         found = _look(place.path)
-        if found is not None and wanted in ("", f"{found.st_dev}:{found.st_ino}"):
+        if found is not None and place.inode in ((), (found.st_dev, found.st_ino)):
             return place.path
-        return self._inside(Path(place.family).parent).get(wanted)
+        return self._inside(Path(place.family).parent).get(place.inode)
 
-    def _inside(self, folder: Path) -> dict[str, str]:
+    def _inside(self, folder: Path) -> dict[tuple[int, ...], str]:
         if folder not in self._files:
             files = self._files[folder] = {}
             with suppress(OSError):
                 for entry in os.scandir(folder):
                     if entry.is_file():
                         found = entry.stat()
-                        files[f"{found.st_dev}:{found.st_ino}"] = entry.path
+                        files[found.st_dev, found.st_ino] = entry.path
         return self._files[folder]
 
 

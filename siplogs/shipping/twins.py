@@ -12,7 +12,7 @@ from typing import Final
 
 from siplogs.errors import SourceError
 from siplogs.pipeline import ReadOptions
-from siplogs.shipping.state import Place
+from siplogs.shipping.state import Place, only_file, signature
 from siplogs.sources import Source
 
 Key = tuple[str, str]
@@ -41,7 +41,7 @@ def told_apart(
         return {key: found[0]}, ()
     logs, waiting = _without_copies(found)
     keyed: dict[Key, Found] = {}
-    for fits in (*_EVIDENCE, _is_unread):
+    for fits in (*_EVIDENCE, lambda _, place: is_unread(place)):
         for one in (one for one in logs if one not in keyed.values()):
             free = [its for its in known if its not in keyed and fits(one[0], known[its])]
             if free:
@@ -59,10 +59,9 @@ def recognised(source: Source, places: Iterable[Place]) -> bool:
     return any(fits(source, place) for place in places for fits in _EVIDENCE)
 
 
-def signature(source: Source) -> str:
-    """Return what tells that a file was not changed: device, inode, size and time of change."""
-    device, inode = source.inode
-    return f"{device}:{inode}:{source.size}:{source.modified}"
+def signature_of(source: Source) -> str:
+    """Return the signature of a file as it was found."""
+    return signature(source.inode, source.size, source.modified)
 
 
 def continues(source: Source, place: Place) -> bool:
@@ -101,15 +100,11 @@ def _checksum(source: Source, start: int, stop: int) -> str:
 
 
 def _is_unchanged(source: Source, place: Place) -> bool:
-    return place.seen == signature(source)
+    return place.seen == signature_of(source)
 
 
 def _is_noted(source: Source, place: Place) -> bool:
     return source.inode == place.inode and is_unread(place)
-
-
-def _is_unread(_: Source, place: Place) -> bool:
-    return is_unread(place)
 
 
 def is_unread(place: Place) -> bool:
@@ -119,7 +114,7 @@ def is_unread(place: Place) -> bool:
 
 def _is_cut_archive(source: Source, place: Place) -> bool:
     """An archive of which a part was read may have got another name, but not another content."""
-    return not source.seekable and source.inode == place.inode and place.seen.endswith("::")
+    return not source.seekable and source.inode == place.inode and place.seen == only_file(place.seen)
 
 
 def _unused(key: Key, used: Collection[Key]) -> Key:

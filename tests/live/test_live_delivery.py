@@ -254,7 +254,9 @@ def test_a_lasting_fault_ends_with_an_error_and_nothing_lost(
     assert "\n" not in str(caught.value)
     assert caught.value.exit_code == 3
     assert 5 <= len(pauses) <= 10
-    assert settled == [one.id for one in documents[:10]]
+    first, second = ids_of(documents[:10]), ids_of(documents[10:])
+    either_goes_first = [(first, first), ([], second)]
+    assert (sorted(settled), ids(blank)) in either_goes_first
     proxy.faults.clear()
     report = deliver(documents, server, letters)
     assert report.created + report.present == 20

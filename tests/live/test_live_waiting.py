@@ -2,26 +2,14 @@
 
 import time
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
 from fault_proxy import FaultProxy
-from test_live_faults import said, same, stopped
+from test_live_faults import proxy, rig, said, same, stopped
 from test_live_tail import Rig, entry, stored, wait_until
 
-
-@pytest.fixture
-def proxy(server: Any) -> Iterator[FaultProxy]:
-    with FaultProxy(server.name) as running:
-        yield running
-
-
-@pytest.fixture
-def rig(proxy: FaultProxy, tmp_path: Path) -> Iterator[Rig]:
-    made = Rig(tmp_path, proxy.url)
-    yield made
-    made.end()
+__all__ = ["proxy", "rig"]
 
 
 @pytest.fixture

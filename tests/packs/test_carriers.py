@@ -131,6 +131,16 @@ def pieces_of(raw: bytes, places: Iterable[int]) -> list[bytes]:
     return cut(raw, [place % (len(raw) + 1) for place in places])
 
 
+def same_for_any_cut(raw: bytes, places: Iterable[int], window: int) -> list[Unwrapped]:
+    """Unwrapping gives the same text and offsets wherever blocks end; return what it gives."""
+    whole = list(unwrap([raw], STARTS, window=window))
+    pieces = list(unwrap(pieces_of(raw, places), STARTS, window=window))
+    assert b"".join(piece.data for piece in pieces) == b"".join(piece.data for piece in whole)
+    assert offsets(pieces) == offsets(whole)
+    assert sum(piece.raw_length for piece in pieces) == sum(piece.raw_length for piece in whole) == len(raw)
+    return whole
+
+
 def shipped_samples() -> list[tuple[str, bytes, bytes]]:
     return [
         (carrier["name"], sample["raw"].encode(), sample["clean"].encode())
@@ -437,11 +447,7 @@ MIXED = b"".join(
 @settings(max_examples=60, deadline=None)
 @given(st.lists(st.integers(0, 10**6), max_size=12), st.sampled_from([512, 2048, WINDOW]))
 def test_any_cut_into_blocks_gives_the_same_text_and_offsets(places: list[int], window: int):
-    whole = list(unwrap([MIXED], STARTS, window=window))
-    pieces = list(unwrap(pieces_of(MIXED, places), STARTS, window=window))
-    assert b"".join(piece.data for piece in pieces) == b"".join(piece.data for piece in whole)
-    assert offsets(pieces) == offsets(whole)
-    assert sum(piece.raw_length for piece in pieces) == len(MIXED)
+    same_for_any_cut(MIXED, places, window)
 
 
 @settings(max_examples=40, deadline=None)
@@ -500,12 +506,8 @@ NAMELESS = st.sampled_from(
     st.sampled_from([64, 300, WINDOW]),
 )
 def test_any_bytes_never_raise_and_any_cut_of_them_gives_the_same(raw: bytes, places: list[int], window: int):
-    whole = list(unwrap([raw], STARTS, window=window))
-    pieces = list(unwrap(pieces_of(raw, places), STARTS, window=window))
-    assert b"".join(piece.data for piece in pieces) == b"".join(piece.data for piece in whole)
-    assert offsets(pieces) == offsets(whole)
+    whole = same_for_any_cut(raw, places, window)
     assert all(0 <= offset <= len(raw) for _, offset in offsets(whole))
-    assert sum(piece.raw_length for piece in whole) == len(raw)
     recognise(raw, STARTS)
 
 

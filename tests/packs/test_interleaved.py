@@ -19,9 +19,8 @@ from tests.packs.test_carriers import (
     STARTS,
     clean,
     lines,
-    offsets,
-    pieces_of,
     prefixed,
+    same_for_any_cut,
 )
 from tests.packs.test_line_ends import read
 
@@ -132,12 +131,7 @@ MIXED = interleaved(
 @settings(max_examples=60, deadline=None)
 @given(st.lists(st.integers(0, 10**6), max_size=10), st.sampled_from([600, 5000, WINDOW]))
 def test_any_cut_into_blocks_gives_the_same_text_and_offsets(places: list[int], window: int) -> None:
-    raw = MIXED + PJSIP + MIXED
-    whole = list(unwrap([raw], STARTS, window=window))
-    pieces = list(unwrap(pieces_of(raw, places), STARTS, window=window))
-    assert b"".join(piece.data for piece in pieces) == b"".join(piece.data for piece in whole)
-    assert offsets(pieces) == offsets(whole)
-    assert sum(piece.raw_length for piece in pieces) == len(raw)
+    same_for_any_cut(MIXED + PJSIP + MIXED, places, window)
 
 
 @settings(max_examples=25, deadline=None)

@@ -26,9 +26,9 @@ from tests.packs.test_carriers import (
     docker_json,
     offsets,
     on_one_line,
-    pieces_of,
     prefixed,
     repeated,
+    same_for_any_cut,
     with_body,
 )
 
@@ -165,11 +165,7 @@ MIXED = b"".join(
 @settings(max_examples=80, deadline=None)
 @given(st.lists(st.integers(0, 10**6), max_size=12), st.sampled_from([300, 2048, 9000, WINDOW]))
 def test_any_cut_into_blocks_gives_the_same_text_and_offsets(places: list[int], window: int) -> None:
-    whole = list(unwrap([MIXED], STARTS, window=window))
-    pieces = list(unwrap(pieces_of(MIXED, places), STARTS, window=window))
-    assert b"".join(piece.data for piece in pieces) == b"".join(piece.data for piece in whole)
-    assert offsets(pieces) == offsets(whole)
-    assert sum(piece.raw_length for piece in pieces) == len(MIXED)
+    same_for_any_cut(MIXED, places, window)
 
 
 @settings(max_examples=25, deadline=None)
