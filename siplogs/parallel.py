@@ -25,7 +25,7 @@ from siplogs.filters import Filter
 from siplogs.model import Event
 from siplogs.outputs import make_renderer
 from siplogs.packs import Accounting, recognise_products, split_points
-from siplogs.packs.scanner import LOOKS_LIKE_SIP
+from siplogs.packs.literals import LOOKS_LIKE_SIP
 from siplogs.pipeline import HEAD, Part, Reading, ReadOptions, engine
 from siplogs.sources import Source
 from siplogs.sources.source import shown

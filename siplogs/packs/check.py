@@ -4,8 +4,9 @@ from collections.abc import Iterable, Iterator, Sequence
 
 from siplogs.errors import PackError
 from siplogs.model import Record
+from siplogs.packs.literals import Literals
 from siplogs.packs.pack import Pack, Prefix, Rule, Sample
-from siplogs.packs.scanner import Literals, Scanner
+from siplogs.packs.scanner import Scanner
 
 
 def check_packs(packs: Iterable[Pack]) -> Iterator[str]:

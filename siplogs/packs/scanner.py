@@ -4,17 +4,15 @@ Every byte is accounted for: it belongs to a record or it was skipped, and a ski
 counted under a reason.
 """
 
-from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
-from functools import cache, lru_cache
+from collections.abc import Iterable, Iterator
+from functools import lru_cache
 from itertools import islice
 from typing import Any, Final
 
-import hyperscan
-from msgspec import Struct, field
-
 from siplogs.model import ALL_MARKS, Record
+from siplogs.packs.accounting import Accounting
 from siplogs.packs.frames import LOOKAHEAD, Frame, Window, frame_record, whole_frame
+from siplogs.packs.literals import LOOKS_LIKE_SIP, Literals, count_looks
 from siplogs.packs.pack import Prefix, Rule
 
 LARGEST_MESSAGE: Final = 262_144
@@ -24,81 +22,11 @@ LONGEST_MARKER: Final = 600
 SHORTEST_ENTRY: Final = 20
 KEEP_ALIVE: Final = 16
 SHARED_FIELDS: Final = 8192
-LOOKS_LIKE_SIP: Final = b"SIP/2.0"
-LONG_GAP: Final = 4096
 AT_ONCE: Final = 256
 
 NO_RECORD: Final = Record("", "", "", 0, 0, b"", {})
 
 Match = tuple[int, Any, Any]
-
-
-class Accounting(Struct):
-    """Where the bytes went. `read` = `in_records` + `skipped`; `reasons` counts skipped places that look like SIP."""
-
-    read: int = 0
-    in_records: int = 0
-    skipped: int = 0
-    lines: int = 0
-    rules: Counter[str] = field(default_factory=Counter)
-    reasons: Counter[str] = field(default_factory=Counter)
-
-    def add(self, other: "Accounting") -> None:
-        """Add another part of the same log."""
-        self.read += other.read
-        self.in_records += other.in_records
-        self.skipped += other.skipped
-        self.lines += other.lines
-        self.rules.update(other.rules)
-        self.reasons.update(other.reasons)
-
-
-class Literals:
-    """All literals of the active rules, and marks to be noted in records, in one Hyperscan database.
-
-    `marks` are regular expressions as Hyperscan knows them; bit n of a record's `marked` says that number n ends in it.
-    """
-
-    def __init__(self, rules: Sequence[Rule], marks: Sequence[bytes] = ()) -> None:
-        by_literal: dict[bytes, list[Rule]] = {}
-        for rule in rules:
-            by_literal.setdefault(rule.literal, []).append(rule)
-        self._groups = list(by_literal.items())
-        self._lengths = [len(literal) for literal, _ in self._groups]
-        self._database = hyperscan.Database()
-        count = len(self._groups)
-        expressions = [_escaped(literal) for literal, _ in self._groups] + list(marks)
-        noted = hyperscan.HS_FLAG_CASELESS
-        self._database.compile(
-            expressions=expressions,
-            ids=list(range(len(expressions))),
-            elements=len(expressions),
-            flags=[0] * count + [noted] * len(marks),
-        )
-        self.notes_marks = bool(marks)
-
-    def find(self, data: bytes, start: int, stop: int) -> tuple[list[tuple[int, list[Rule]]], list[tuple[int, int]]]:
-        """List (position, rules) of every literal in data[start:stop], and (end, bit) of marks, both by position."""
-        hits: list[tuple[int, int]] = []
-        marks: list[tuple[int, int]] = []
-        lengths, count, append, mark = self._lengths, len(self._lengths), hits.append, marks.append
-
-        def found(number: int, _from: int, to: int, _flags: int, _context: object) -> None:
-            if number < count:
-                append((start + to - lengths[number], number))
-            else:
-                mark((start + to, 1 << number - count))
-
-        piece: Any = data if start == 0 and stop == len(data) else memoryview(data)[start:stop]
-        if stop > start:
-            self._database.scan(piece, match_event_handler=found)
-        hits.sort()
-        groups = self._groups
-        return [(position, groups[number][1]) for position, number in hits], marks
-
-
-def _escaped(literal: bytes) -> bytes:
-    return b"".join(b"\\x%02x" % byte for byte in literal)
 
 
 class Scanner:
@@ -448,7 +376,7 @@ class Scanner:
         floor = self._floor
         if start > floor:
             self.accounting.skipped += start - floor
-            missed = _count_looks(self._data, floor, start)
+            missed = count_looks(self._data, floor, start)
             if missed:
                 self.accounting.reasons["unknown-shape"] += missed
                 if len(self.missed) < self._remember:
@@ -485,23 +413,6 @@ class Scanner:
     def _keep_from(self) -> int:
         first = self._waiting[0][0] if self._waiting else self._scanned
         return self._data.rfind(b"\n", 0, max(0, first - LONGEST_LOOK_BACK)) + 1
-
-
-@cache
-def _looks() -> hyperscan.Database:
-    database = hyperscan.Database()
-    database.compile(expressions=[_escaped(LOOKS_LIKE_SIP)], ids=[0], elements=1, flags=[hyperscan.HS_FLAG_DOTALL])
-    return database
-
-
-def _count_looks(data: bytes, start: int, stop: int) -> int:
-    """Count the places in data[start:stop] that look like SIP; long gaps by Hyperscan, which is three times as fast."""
-    if stop - start < LONG_GAP:
-        return data.count(LOOKS_LIKE_SIP, start, stop)
-    found: list[int] = []
-    piece: Any = memoryview(data)[start:stop]
-    _looks().scan(piece, match_event_handler=lambda *hit: found.append(hit[0]))
-    return len(found)
 
 
 @lru_cache(maxsize=64)

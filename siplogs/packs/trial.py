@@ -7,8 +7,10 @@ from typing import Final
 from msgspec import Struct
 
 from siplogs.errors import PackError
+from siplogs.packs.accounting import Accounting
+from siplogs.packs.literals import Literals
 from siplogs.packs.pack import Pack, load_pack_file, load_packs
-from siplogs.packs.scanner import Accounting, Literals, Scanner
+from siplogs.packs.scanner import Scanner
 
 REMEMBERED: Final = 1000
 

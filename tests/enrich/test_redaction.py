@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from siplogs.enrich.redaction import MARKS, redact
 from siplogs.packs import Scanner
-from siplogs.packs.scanner import Literals
+from siplogs.packs.literals import Literals
 from tests.packs.recorded import cut, recorded, scanned, shipped
 from tests.packs.writers import WRITERS, message, pjsip
 
