@@ -9,40 +9,30 @@ import os
 import re
 import socket
 import stat
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from difflib import get_close_matches
 from pathlib import Path
-from typing import Annotated, Any, Final, Literal, NamedTuple, get_args, get_origin
-from urllib.parse import urlsplit
+from typing import Annotated, Any, Final, Literal
 
 import msgspec
 from msgspec import Struct, field
 
 from siplogs.errors import ConfigError
 from siplogs.secrets import systemd_credentials, unsafe, with_secrets
-from siplogs.toml_lines import Key, NotTomlError, key_lines, parsed
+from siplogs.settings_check import ENVIRONMENT, Origin, checked, fields, is_section
+from siplogs.toml_lines import Key, NotTomlError, parsed
 
 DEFAULT_FILE: Final = Path("/etc/siplogs/siplogs.toml")
 STATE_FOLDER: Final = Path("/var/lib/siplogs")
 
 Period = Literal["day", "week", "month", "year"]
 Count = Annotated[int, msgspec.Meta(ge=1)]
-LogPath = Annotated[str, msgspec.Meta(pattern=r"^[^\0]+$")]
-
-_DEFAULT_PORTS: Final = {("elasticsearch", "http"): 9200, ("kibana", "http"): 5601}
-_ADDRESS: Final = re.compile(r"(?i:https?)://[\w.:\[\]-]+(?:/[^\s?#\x00-\x20\x7f-\uffff]*)?")
-_ENVIRONMENT: Final = "environment"
 
 # Variables that are read elsewhere, or belong to this program's own tests.
 _NO_SETTING: Final = re.compile(r"config|patterns|test_.*")
 
 # Settings that a section [[input]] may have, too, for its own logs.
 _GENERAL: Final = ("timezone", "host_name")
-
-_SHAPES: Final = {
-    "host_name": (re.compile(r"[^\x00-\x1f\x7f\ud800-\udfff]*"), "a name in UTF-8 without control characters"),
-    "kibana.space": (re.compile(r"[a-z0-9_-]+"), "the id of a space: small letters, digits, - and _"),
-}
 
 # A way to authenticate that a stronger layer sets puts those of weaker layers out of force.
 _REPLACES: Final = {
@@ -96,7 +86,7 @@ class InputSettings(Struct, frozen=True):
     What is left empty, or given by environment or command line, which outweigh the file, is as for all logs.
     """
 
-    paths: Annotated[list[LogPath], msgspec.Meta(min_length=1)]
+    paths: Annotated[list[str], msgspec.Meta(min_length=1)]
     pack: str = ""
     timezone: str = ""
     host_name: str = ""
@@ -173,6 +163,19 @@ def load(
     )
 
 
+def service_user(file: Path, environment: Mapping[str, str] = os.environ) -> str:
+    """Say as whom to ask for a file that only the service keeps, "" for one that may be one's own."""
+    folder = _own_folder(environment)
+    own = file.parent != folder or os.path.exists(folder)  # noqa: PTH110 (False where one must not look)
+    if own or not STATE_FOLDER.is_dir():
+        return ""
+    try:
+        user = STATE_FOLDER.owner()
+    except KeyError:
+        user = f"#{STATE_FOLDER.stat().st_uid}"
+    return f"{file}: not there; siplogs works in {STATE_FOLDER} here: run this as {user} (sudo -u {user} siplogs …)"
+
+
 def origins(
     path: Path | None = None,
     overrides: Mapping[str, Any] | None = None,
@@ -188,48 +191,29 @@ def origins(
     return dict(_flat(merged))
 
 
-def name_of(key: Key) -> str:
-    """Return a setting's name as messages and the documentation have it."""
-    if key[0] == "input" and len(key) > 1:
-        return f"input {int(key[1]) + 1}: {'.'.join(map(str, key[2:]))}".removesuffix(": ")
-    return ".".join(map(str, key))
-
-
-class _Origin(NamedTuple):
-    """A layer of settings: a file with its text, the environment, the command line, or systemd."""
-
-    name: str
-    text: str | None = None
-
-    def at(self, key: Key) -> str:
-        """Return where a setting stands: file and line, or variable."""
-        if self.text is not None:
-            line = key_lines(self.text).get(key)
-            return f"{self.name}:{line}" if line else self.name
-        return f"{self.name}: SIPLOGS_{'_'.join(map(str, key)).upper()}" if self.name == _ENVIRONMENT else self.name
-
-
 def _layers(
     path: Path | None,
     overrides: Mapping[str, Any] | None,
     environment: Mapping[str, str],
     *,
     secrets: bool,
-) -> tuple[list[tuple[_Origin, dict[str, Any]]], list[str]]:
+) -> tuple[list[tuple[Origin, dict[str, Any]]], list[str]]:
     """Return the checked layers, the weakest first, and warnings about the file."""
-    (file, values), warnings = _file(path, environment, secrets=secrets)
+    file, values, warnings = _file(path, environment, secrets=secrets)
     layers = (
         (file, values),
-        (_Origin(_ENVIRONMENT), _environment(environment)),
-        (_Origin("command line"), overrides or {}),
+        (Origin(ENVIRONMENT), _environment(environment)),
+        (Origin("command line"), overrides or {}),
     )
-    checked = [(origin, _checked(layer, Settings, origin)) for origin, layer in layers]
-    user = any("username" in layer.get("elasticsearch", ()) for _, layer in checked)
+    proven = [(origin, checked(layer, Settings, origin)) for origin, layer in layers]
+    if secrets:
+        warnings += _exposed(*proven[0])
+    user = any("username" in layer.get("elasticsearch", ()) for _, layer in proven)
     credentials = {"elasticsearch": systemd_credentials(environment, user=user)}
-    return [(_Origin("systemd credentials"), credentials), *checked], warnings
+    return [(Origin("systemd credentials"), credentials), *proven], warnings
 
 
-def _marked(value: Any, origin: _Origin, key: Key = ()) -> Any:
+def _marked(value: Any, origin: Origin, key: Key = ()) -> Any:
     """Return settings with their origin in place of each value."""
     if isinstance(value, dict):
         return {name: _marked(inner, origin, (*key, name)) for name, inner in value.items()}
@@ -248,29 +232,31 @@ def _flat(value: Any, key: Key = ()) -> Iterator[tuple[Key, str]]:
 
 def _file(
     path: Path | None, environment: Mapping[str, str], *, secrets: bool
-) -> tuple[tuple[_Origin, dict[str, Any]], list[str]]:
+) -> tuple[Origin, dict[str, Any], list[str]]:
     chosen = path or (Path(environment["SIPLOGS_CONFIG"]) if environment.get("SIPLOGS_CONFIG") else None)
     source = chosen or DEFAULT_FILE
     try:
         with source.open("rb") as opened:
             text, values = parsed(opened.read())
-            mode = os.fstat(opened.fileno()).st_mode
+            return Origin(str(source), text, os.fstat(opened.fileno()).st_mode), values, []
     except FileNotFoundError:
         if chosen is None:
-            return (_Origin(str(source)), {}), []
+            return Origin(str(source)), {}, []
         raise ConfigError(f"{source}: no such file; give an existing one to --config") from None
     except OSError as error:
         if chosen is None and not secrets:
-            return (_Origin(str(source)), {}), [
-                f"{source}: cannot be read ({error.strerror}); going on without its settings"
-            ]
+            warning = f"{source}: cannot be read ({error.strerror}); going on without its settings"
+            return Origin(str(source)), {}, [warning]
         raise ConfigError(f"{source}: cannot be read ({error.strerror}); its reader needs permission") from error
     except NotTomlError as error:
         raise ConfigError(f"{source}:{error.line}: is not TOML: {error}; mend that place") from error
-    secret = {"api_key", "password"} & set(values.get("elasticsearch") or ())
-    exposed = secrets and secret and mode & stat.S_IROTH
-    warning = f"{source} holds {' and '.join(sorted(secret))} and every user can read it: chmod o-r {source}"
-    return (_Origin(str(source), text), values), [warning] if exposed else []
+
+
+def _exposed(file: Origin, values: Mapping[str, Any]) -> Iterator[str]:
+    """Yield what is to be said of a file with secrets that everybody may read."""
+    held = {"api_key", "password"} & set(values.get("elasticsearch", ()))
+    if held and file.mode & stat.S_IROTH:
+        yield f"{file.name} holds {' and '.join(sorted(held))} and every user can read it: chmod o-r {file.name}"
 
 
 def _environment(environment: Mapping[str, str]) -> dict[str, Any]:
@@ -288,101 +274,17 @@ def _environment(environment: Mapping[str, str]) -> dict[str, Any]:
             remedy = (
                 f"did you mean SIPLOGS_{near[0].upper()}?" if near else "unset it; settings are called as in the file"
             )
-            raise ConfigError(f"{_ENVIRONMENT}: {variable}: unknown variable; {remedy}")
+            raise ConfigError(f"{ENVIRONMENT}: {variable}: unknown variable; {remedy}")
     return values
 
 
 def _variables() -> Iterator[tuple[str, tuple[str, ...]]]:
     """Yield the name of each variable, in small letters and without what is before all, and the setting that it is."""
-    for name, kind in _fields(Settings).items():
-        if _is_section(kind):
-            yield from ((f"{name}_{key}", (name, key)) for key in _fields(kind))
+    for name, kind in fields(Settings).items():
+        if is_section(kind):
+            yield from ((f"{name}_{key}", (name, key)) for key in fields(kind))
         elif name != "input":
             yield name, (name,)
-
-
-def _checked(values: Mapping[str, Any], kind: Any, origin: _Origin, key: Key = ()) -> dict[str, Any]:
-    known = _fields(kind)
-    checked: dict[str, Any] = {}
-    for name, value in values.items():
-        inner = (*key, name)
-        if value is None:
-            continue
-        if name not in known:
-            where = f"{origin.at(inner)}: unknown setting {name_of(inner)}"
-            raise ConfigError(where + _suggestion(name, known, name_of(inner).removesuffix(name)))
-        expected = known[name]
-        if _is_section(expected):
-            if not isinstance(value, Mapping):
-                raise ConfigError(f"{origin.at(inner)}: {name} is a section: write [{name}] and its settings below")
-            checked[name] = _checked(value, expected, origin, inner)
-        elif inner == ("input",):
-            checked[name] = _inputs(value, origin)
-        else:
-            checked[name] = _value(inner, value, expected, origin)
-    return checked
-
-
-def _inputs(value: Any, origin: _Origin) -> list[dict[str, Any]]:
-    if not isinstance(value, list) or not all(isinstance(one, Mapping) for one in value):
-        where = origin.at(("input",))
-        raise ConfigError(f'{where}: input is a list of sections: write [[input]] and paths = ["…"] below')
-    checked = []
-    for place, one in enumerate(value):
-        key = ("input", place)
-        checked.append(_checked(one, InputSettings, origin, key))
-        if not checked[-1].get("paths"):
-            where = f"{origin.at(key)}: {name_of(key)}"
-            raise ConfigError(f'{where}: paths is missing; name the logs: paths = ["/var/log/…"]')
-    return checked
-
-
-def _value(key: Key, value: Any, expected: Any, origin: _Origin) -> Any:
-    name = name_of(key)
-    if name == "elasticsearch.url" and isinstance(value, str):
-        value = [part for part in re.split(r"[,\s]+", value) if part]
-    choices = _choices(name, expected)
-    if choices and value not in choices:
-        raise ConfigError(f"{origin.at(key)}: {name}: {value!r} is none of {', '.join(filter(None, choices))}")
-    try:
-        converted = msgspec.convert(value, expected, strict=origin.text is not None)
-    except msgspec.ValidationError as error:
-        reason = str(error).partition(" - at")[0].replace("`", "")
-        raise ConfigError(f"{origin.at(key)}: {name}: {reason[:1].lower()}{reason[1:]}") from None
-    shape, told = _SHAPES.get(name, (None, ""))
-    if shape is not None and not shape.fullmatch(converted):
-        raise ConfigError(f"{origin.at(key)}: {name}: {converted!r} is not {told}")
-    if name == "elasticsearch.url":
-        return [_address(one, key, origin) for one in converted]
-    if name == "kibana.url":
-        return _address(converted, key, origin)
-    return converted
-
-
-def _choices(name: str, expected: Any) -> Collection[Any]:
-    """Return the values that a setting may have, nothing where they cannot be counted."""
-    if name == "language":
-        from siplogs.knowledge.base import DATA
-
-        return ["", *sorted(path.parent.name for path in DATA.glob("*/sip"))]
-    return get_args(expected) if get_origin(expected) is Literal else ()
-
-
-def _address(url: str, key: Key, origin: _Origin) -> str:
-    name, section = name_of(key), str(key[0])
-    if "@" in url:
-        remedy = "elasticsearch.username and elasticsearch.password_file, or elasticsearch.api_key_file"
-        raise ConfigError(f"{origin.at(key)}: {name} holds a user or password; take it out and set {remedy}")
-    try:
-        parts = urlsplit(url)
-        port = parts.port or _DEFAULT_PORTS.get((section, parts.scheme), 443)
-        if not _ADDRESS.fullmatch(url) or parts.hostname is None or parts.port == 0:
-            raise ValueError  # noqa: TRY301
-    except ValueError:
-        example = f"https://{section}.example.com:{_DEFAULT_PORTS[section, 'http']}"
-        raise ConfigError(f"{origin.at(key)}: {name} holds what is no address; it looks like {example}") from None
-    host = f"[{parts.hostname}]" if ":" in parts.hostname else parts.hostname
-    return f"{parts.scheme}://{host}:{port}{parts.path.rstrip('/')}"
 
 
 def _merge(weaker: dict[str, Any], stronger: Mapping[str, Any]) -> None:
@@ -404,23 +306,14 @@ def _state_folder(environment: Mapping[str, str]) -> Path:
         return Path(environment["STATE_DIRECTORY"].partition(":")[0])
     if os.geteuid() == 0 or os.access(STATE_FOLDER, os.W_OK | os.X_OK, effective_ids=True):
         return STATE_FOLDER
-    return Path(environment.get("XDG_STATE_HOME") or Path.home() / ".local/state") / "siplogs"
+    return _own_folder(environment)
 
 
-def _fields(kind: Any) -> dict[str, Any]:
-    annotations = {one.name: one.type for one in msgspec.structs.fields(kind)}
-    annotations.pop("warnings", None)
-    return annotations
-
-
-def _is_section(kind: Any) -> bool:
-    return isinstance(kind, type) and issubclass(kind, Struct)
-
-
-def _suggestion(name: str, known: Mapping[str, Any], prefix: str) -> str:
-    near = get_close_matches(name, known, n=1, cutoff=0.5)
-    return (
-        f"; did you mean {prefix}{near[0]}?"
-        if near
-        else f"; known are {', '.join(prefix + one for one in sorted(known))}"
-    )
+def _own_folder(environment: Mapping[str, str]) -> Path:
+    """Return a user's own folder; one who has no home, as in some containers, shares that of the service."""
+    if environment.get("XDG_STATE_HOME"):
+        return Path(environment["XDG_STATE_HOME"], "siplogs")
+    try:
+        return Path.home() / ".local/state/siplogs"
+    except RuntimeError:
+        return STATE_FOLDER

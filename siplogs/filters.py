@@ -49,11 +49,22 @@ class Filter(Struct, frozen=True, dict=True):
     match: str | None = None
     timezone: str = ""
 
+    @property
+    def window(self) -> tuple[str, str]:
+        """Return `since` and `until` as in @timestamp, "" for one that is not given."""
+        since, until = (moment(bound, self._zone) if bound else "" for bound in (self.since, self.until))
+        return since, until
+
     @cached_property
-    def _predicates(self) -> list[Predicate]:
+    def _zone(self) -> tzinfo:
         zone = zone_named(self.timezone) if self.timezone else tz.tzlocal()
         if zone is None:
             raise FilterError(f"no time zone {self.timezone!r}; give a name such as Europe/Madrid or an offset +02:00")
+        return zone
+
+    @cached_property
+    def _predicates(self) -> list[Predicate]:
+        zone = self._zone
         makers: tuple[tuple[str, Any, Callable[[Any], Predicate]], ...] = (
             ("--failures", self.failures or None, lambda _: _is_failure),
             ("--kind", self.kinds, _of_kind),

@@ -5,11 +5,12 @@
 """
 
 from collections.abc import Callable, Iterable, Iterator
-from datetime import UTC, datetime
-from functools import cached_property, lru_cache
+from datetime import UTC, datetime, tzinfo
+from functools import cache, cached_property
 from typing import Final
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from siplogs import knowledge
 from siplogs.enrich.clock import Clock, zone_named
@@ -51,17 +52,20 @@ class ReadOptions(Struct, frozen=True):
     largest: int = LARGEST_MESSAGE
     limits: Limits = DEFAULT_LIMITS
 
+    @property
+    def zone(self) -> tzinfo | None:
+        """The zone of times without one, None for the host's. Raises ConfigError when there is none of that name."""
+        zone = zone_named(self.timezone)
+        if self.timezone and zone is None:
+            raise ConfigError(f"no time zone {self.timezone!r}; give a name such as Europe/Madrid or an offset +02:00")
+        return zone
+
 
 class Engine:
     """What is compiled once for all logs: packs, literals, knowledge."""
 
     def __init__(self, options: ReadOptions) -> None:
         self.options = options
-        self.zone = zone_named(options.timezone)
-        if options.timezone and self.zone is None:
-            raise ConfigError(
-                f"no time zone {options.timezone!r}; give a name such as Europe/Madrid or an offset +02:00"
-            )
         self.knowledge = knowledge.load(language=options.language)
         self._literals: dict[tuple[str, ...], Literals] = {}
 
@@ -94,10 +98,23 @@ class Engine:
         return self._literals[products]
 
 
-@lru_cache(maxsize=8)
-def engine(options: ReadOptions) -> Engine:
-    """Return the engine of these options, compiled once a process."""
+@cache
+def _compiled(options: ReadOptions) -> Engine:
     return Engine(options)
+
+
+def engine(options: ReadOptions) -> Engine:
+    """Return the engine of these options, compiled once a process however many hosts and zones it serves.
+
+    Raises ConfigError for a time zone that there is not.
+    """
+    options.zone  # noqa: B018
+    return _compiled(replace(options, host="", timezone=""))
+
+
+def forget_engines() -> None:
+    """Compile packs anew when they are needed next."""
+    _compiled.cache_clear()
 
 
 class Part(Struct, frozen=True):
@@ -198,7 +215,7 @@ class Reading:
         return EventBuilder(
             path=(source.name or source.path).encode("utf-8", "surrogateescape").decode("utf-8", "replace"),
             identity=source.identity(),
-            clock=Clock(self._engine.zone, source.modified, self.part.since),
+            clock=Clock(self.options.zone, source.modified, self.part.since),
             knowledge=self._engine.knowledge,
             products={name: pack.product for name, pack in self._engine.packs.items()},
             host=self.options.host,

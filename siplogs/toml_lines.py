@@ -3,6 +3,7 @@
 import codecs
 import re
 import tomllib
+from bisect import bisect_left
 from collections.abc import Iterator
 from typing import Any, Final
 
@@ -35,6 +36,8 @@ def parsed(data: bytes) -> tuple[str, dict[str, Any]]:
     except tomllib.TOMLDecodeError as error:
         place = _PLACE.search(str(error))
         raise NotTomlError(int(place[1]) if place else _unfinished(text), str(error)) from None
+    except (ValueError, RecursionError):  # digits or brackets past what Python takes
+        raise NotTomlError(_excessive(text), "a number is too long, or a value is nested too deeply") from None
 
 
 def key_lines(text: str) -> dict[Key, int]:
@@ -50,8 +53,8 @@ def key_lines(text: str) -> dict[Key, int]:
         values = tomllib.loads(statement)
         if statement.lstrip().startswith("["):
             table = _table(values, counted)
-            for key in (table[:-1], table) if isinstance(table[-1], int) else (table,):
-                lines.setdefault(key, number)
+            for length in range(1, len(table) + 1):
+                lines.setdefault(table[:length], number)
         else:
             for key in _keys(values):
                 lines.setdefault(table + key, number)
@@ -79,6 +82,22 @@ def _unfinished(text: str) -> int:
         behind = number + statement.count("\n")
     lines = enumerate(text.split("\n"), 1)
     return next((number for number, line in lines if number >= behind and line.partition("#")[0].strip()), behind)
+
+
+def _excessive(text: str) -> int:
+    """Return the line with what is more than Python takes: the first with which no text can be read any more."""
+    lines = text.split("\n")
+
+    def excessive(number: int) -> bool:
+        try:
+            tomllib.loads("\n".join(lines[:number]))
+        except tomllib.TOMLDecodeError:
+            return False
+        except (ValueError, RecursionError):
+            return True
+        return False
+
+    return bisect_left(range(len(lines)), True, key=excessive)
 
 
 def _table(values: dict[str, Any], counted: dict[Key, int]) -> Key:

@@ -77,6 +77,7 @@ def test_what_the_end_of_the_text_cuts_off_is_told_where_it_begins(
         ("\r\n[a]\r\nb = 1\r\n", ("a", "b"), 3),
         ('a = "\u2028"\nb = 1', ("b",), 2),
         ("[a.b]\nc = 1\n[a]\nd = 1", ("a", "d"), 4),
+        ("\n[[a.b.c]]", ("a", "b"), 2),
         ("[[a]]\n[[a]]\n[a.b]\nc = 1", ("a", 1, "b", "c"), 4),
     ],
 )

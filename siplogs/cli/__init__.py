@@ -6,8 +6,10 @@ A command's module is imported only when it is the one that runs, so that `siplo
 import os
 import signal
 import sys
+from collections.abc import Sequence
 from contextlib import suppress
 from importlib import import_module
+from itertools import pairwise
 from pathlib import Path
 from typing import Any, Final, NoReturn
 
@@ -97,6 +99,7 @@ def main() -> None:
     sys.stderr = sys.stderr or Path(os.devnull).open("w", encoding="utf-8")  # noqa: SIM115 (open to the end)
     wanted = sys.argv[1] if len(sys.argv) > 1 else ""
     try:
+        _require_values(sys.argv[1:])
         if sys.stdout is None and wanted in SHOWING:
             _fail("standard output is closed, so that nothing can be shown; send it to a file or a pipe", TROUBLE)
         make_app(wanted if wanted in COMMANDS else "")(prog_name="siplogs")
@@ -104,6 +107,17 @@ def main() -> None:
         _fail(*last_words(error))
     except KeyboardInterrupt:
         sys.exit(INTERRUPTED)
+
+
+def _require_values(arguments: Sequence[str]) -> None:
+    """Refuse what is empty: behind it stands a variable without a value, and an empty path would be this folder."""
+    for before, one in pairwise(("", *arguments)):
+        option = one[:-1] if one.startswith("--") and one.find("=") == len(one) - 1 else before
+        if one and option == before:
+            continue
+        if option.startswith("--"):
+            _fail(f"{option} is given without a value; write one behind it, or leave {option} out", TROUBLE)
+        _fail("an argument is empty; see whether a variable in it has no value, and leave it out or write one", TROUBLE)
 
 
 def last_words(error: SiplogsError | OSError) -> tuple[str, int]:

@@ -10,9 +10,11 @@ import typer
 
 from siplogs import config as settings_
 from siplogs.cli.options import Configuration
-from siplogs.config import Settings, name_of
+from siplogs.config import Settings
 from siplogs.errors import ConfigError, PackError, SiplogsError
 from siplogs.outputs.elasticsearch import ca_file
+from siplogs.outputs.text import counted
+from siplogs.settings_check import name_of
 from siplogs.toml_lines import Key
 
 config = typer.Typer(no_args_is_help=True, help="Check and show the configuration.", rich_markup_mode=None)
@@ -33,9 +35,8 @@ def check(*, configuration: Configuration = None) -> None:
     settings, origins = proven(configuration, {})
     for warning in settings.warnings:
         typer.echo(warning, err=True)
-    count = len(settings.input)
-    logs = f"{count} input{'s' * (count != 1)}" if count else "the logs in the usual places"
-    print(f"the configuration is well: {len(origins)} settings, {logs}, {_servers(settings)}")
+    logs = counted(len(settings.input), "input") if settings.input else "the logs in the usual places"
+    print(f"the configuration is well: {counted(len(origins), 'setting')}, {logs}, {_servers(settings)}")
 
 
 @config.command("show")

@@ -26,7 +26,7 @@ def list_letters(
 ) -> None:
     """List the refused documents that wait: when, index, id and why.
 
-    Exit codes: 0 listed, also when there is none, 2 the file cannot be read, or wrong usage.
+    Exit codes: 0 listed, also when there is none, 2 the file or a line of it cannot be read, or wrong usage.
 
     Example: siplogs dead-letters list
     """
@@ -34,14 +34,17 @@ def list_letters(
 
     if format_ not in ("text", "json"):
         raise ConfigError(f"--format {format_}: use text or json")
-    waiting = _letters(configuration).letters()
+    letters = _letters(configuration)
+    waiting = letters.letters()
     if format_ == "json":
         rows = [{"time": one.time, "index": one.index, "id": one.id, "error": one.error} for one in waiting]
         print(msgspec.json.format(msgspec.json.encode(rows)).decode())
-        return
-    for one in waiting:
-        told = f"{one.error.status} {one.error.type}: {one.error.reason}"
-        print(clean(f"{one.time}  {one.index}  {one.id}  {told}"))
+    else:
+        for one in waiting:
+            told = f"{one.error.status} {one.error.type}: {one.error.reason}"
+            print(clean(f"{one.time}  {one.index}  {one.id}  {told}"))
+    if _damage_told(letters):
+        raise typer.Exit(2)
 
 
 @dead_letters.command("show")
@@ -52,16 +55,17 @@ def show(
 ) -> None:
     """Show refused documents whole, as JSON, with the reason.
 
-    Exit codes: 0 shown, 1 none with this id waits, 2 the file cannot be read, or wrong usage.
+    Exit codes: 0 shown, 1 none with this id waits, 2 the file or a line of it cannot be read, or wrong usage.
 
     Example: siplogs dead-letters show 4be0c1
     """
-    found = [one for one in _letters(configuration).letters() if one.id.startswith(id_)]
+    letters = _letters(configuration)
+    found = [one for one in letters.letters() if one.id.startswith(id_)]
     for one in found:
         print(msgspec.json.format(msgspec.json.encode(one)).decode())
     if not found:
         typer.echo(f"siplogs: no dead letter with the id {id_}; siplogs dead-letters list shows which wait", err=True)
-        raise typer.Exit(1)
+        raise typer.Exit(2 if _damage_told(letters) else 1)
 
 
 @dead_letters.command("send")
@@ -72,30 +76,47 @@ def send(
 ) -> None:
     """Send the refused documents again; those that are refused again are kept again.
 
-    Exit codes: 0 all are there now, 1 some were refused again, 2 wrong usage or settings, 3 Elasticsearch unreachable
-    or refusing; then nothing is lost.
+    Exit codes: 0 all are there now, 1 some were refused again, 2 a line of their file is none and stays there, or wrong
+    usage or settings, 3 Elasticsearch unreachable or refusing; then nothing is lost.
 
     Example: siplogs dead-letters send
     """
     from siplogs.cli.shipment import limits, reached
-    from siplogs.shipping.dead_letters import DeadLetters
     from siplogs.shipping.delivery import resend
 
     settings = config.load(configuration, {"elasticsearch": {"url": elasticsearch}})
     for warning in settings.warnings:
         typer.echo(warning, err=True)
-    letters = DeadLetters(Path(settings.delivery.dead_letters))
+    letters = _kept(settings)
     report = resend(reached(settings), letters, limits(settings))
+    damaged = _damage_told(letters)
     if report.dead:
         typer.echo(f"{report}, kept in {letters.path}: siplogs dead-letters list tells why", err=True)
         raise typer.Exit(1)
     print(report)
+    if damaged:
+        raise typer.Exit(2)
+
+
+def _damage_told(letters: "DeadLetters") -> bool:
+    """Name the lines that are no dead letters, and tell whether there are any."""
+    damaged = list(letters.damaged())
+    for text in damaged:
+        typer.echo(f"siplogs: {text}", err=True)
+    return bool(damaged)
 
 
 def _letters(configuration: Path | None) -> "DeadLetters":
-    from siplogs.shipping.dead_letters import DeadLetters
-
     settings = config.load(configuration, secrets=False)
     for warning in settings.warnings:
         typer.echo(warning, err=True)
-    return DeadLetters(Path(settings.delivery.dead_letters))
+    return _kept(settings)
+
+
+def _kept(settings: config.Settings) -> "DeadLetters":
+    from siplogs.shipping.dead_letters import DeadLetters
+
+    file = Path(settings.delivery.dead_letters)
+    if elsewhere := config.service_user(file):
+        raise ConfigError(elsewhere)
+    return DeadLetters(file)

@@ -63,7 +63,9 @@ def _line(one: "Finding") -> str:
 def _findings(configuration: Path | None, overrides: dict[str, Any], paths: list[str]) -> "Iterator[Finding]":
     from siplogs.cli.config import proven
     from siplogs.cli.shipment import inputs
+    from siplogs.config import service_user
     from siplogs.errors import SiplogsError
+    from siplogs.outputs.text import counted
     from siplogs.shipping import checks
     from siplogs.shipping.access import shipper
     from siplogs.shipping.checks import BROKEN, OK, WARNING, Finding
@@ -78,10 +80,12 @@ def _findings(configuration: Path | None, overrides: dict[str, Any], paths: list
     for warning in settings.warnings:
         yield Finding("configuration", WARNING, warning)
     if not settings.warnings:
-        yield Finding("configuration", OK, f"{len(origins)} settings")
+        yield Finding("configuration", OK, counted(len(origins), "setting"))
     now = time.time()
     user = shipper(Path(settings.delivery.state))
     yield from check_logs(logs, user, now, _why_silent)
+    if elsewhere := service_user(Path(settings.delivery.state)):
+        yield Finding("state", WARNING, elsewhere)
     yield from checks.check_state(settings, user, now)
     names = tuple(sorted({one.options.host for one in logs}))
     here = checks.Here(names, last_written(logs), checks.acknowledged(settings))

@@ -1,6 +1,5 @@
 """`siplogs ship`: sends what is new in logs to Elasticsearch, each event exactly once however often it runs."""
 
-import os
 import sys
 import time
 from pathlib import Path
@@ -28,7 +27,9 @@ def ship(
     ] = None,
     timezone: Timezone = None,
     pack: Pack = None,
-    since: Annotated[str | None, typer.Option("--since", metavar="TIME", help="Only events from this time on.")] = None,
+    since: Annotated[
+        str | None, typer.Option("--since", metavar="TIME", help="Of logs never shipped, only events from then on.")
+    ] = None,
     until: Annotated[
         str | None, typer.Option("--until", metavar="TIME", help="Only events up to this time; the rest stays unsent.")
     ] = None,
@@ -45,8 +46,8 @@ def ship(
     """Send what is new in logs to Elasticsearch, and end; made for cron, silent there when all went well.
 
     Exit codes: 0 everything is there, 1 some documents were refused and kept as dead letters, 2 wrong usage or
-    settings or a log that could not be read, 3 Elasticsearch unreachable or refusing; then nothing is lost and the next
-    run continues.
+    settings, or a log or a line of the dead letters that could not be read, 3 Elasticsearch unreachable or refusing;
+    then nothing is lost and the next run continues.
 
     Example: siplogs ship /var/log/asterisk/full
     """
@@ -54,7 +55,8 @@ def ship(
     from siplogs.shipping.collect import Collector, Settings
     from siplogs.shipping.dead_letters import DeadLetters
     from siplogs.shipping.delivery import resend
-    from siplogs.shipping.state import Pulse, State
+    from siplogs.shipping.monitor import Monitor
+    from siplogs.shipping.state import State
     from siplogs.shipping.tail import ship as deliver_new
 
     if dead_letters and paths:
@@ -69,31 +71,33 @@ def ship(
         typer.echo(warning, err=True)
     warnings: list[str] = []
 
-    def warn(text: str) -> None:
-        if text not in warnings:
-            warnings.append(text)
-            typer.echo(f"siplogs: {text}", err=True)
+    def warn(*texts: str) -> None:
+        for text in texts:
+            if text not in warnings:
+                warnings.append(text)
+                typer.echo(f"siplogs: {text}", err=True)
 
     chosen = Settings(
         inputs(settings, [str(path) for path in paths or []], pack or ""),
         settings.elasticsearch.period,
-        since_until(since, until, settings.timezone or ""),
+        *since_until(since, until, settings.timezone or ""),
         IDLE_SECONDS,
         anew=from_beginning,
         once=True,
-        noted=until is None,
     )
     letters = DeadLetters(Path(settings.delivery.dead_letters))
     if dead_letters:
         report = resend(reached(settings), letters, limits(settings))
+        warn(*letters.damaged())
     else:
         with State(Path(settings.delivery.state), purpose="siplogs ship") as place:
-            began = time.time()
+            began, monitor = time.time(), Monitor(place, letters, "", warn)
             collector = Collector(place, chosen, warn)
-            collector.note()
-            report = deliver_new(collector, reached(settings), letters, limits(settings))
-            collector.close()
-            place.beat(Pulse(process=os.getpid(), started=began, beat=time.time(), passed=began))
+            with monitor.noting_failure():
+                collector.note()
+                report = deliver_new(collector, reached(settings), letters, limits(settings))
+                collector.close()
+            monitor.passed(began, collector.trouble, collector.places.values() if until is None else ())
     if report.dead:
         typer.echo(f"{report}, kept in {letters.path}: mend the cause, then siplogs ship --dead-letters", err=True)
         raise typer.Exit(1)

@@ -2,8 +2,7 @@
 
 import glob
 import os
-from collections.abc import Sequence
-from pathlib import Path, PurePath
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from siplogs.cli.shared import read_options
@@ -11,7 +10,6 @@ from siplogs.config import InputSettings, Settings
 from siplogs.errors import ConfigError
 
 if TYPE_CHECKING:
-    from siplogs.filters import Filter
     from siplogs.outputs.elasticsearch import Server
     from siplogs.pipeline import ReadOptions
     from siplogs.shipping import collect
@@ -25,21 +23,28 @@ def inputs(settings: Settings, paths: list[str], pack: str) -> "tuple[collect.In
     other ids. Raises ConfigError for a PATH whose files are to be read in several ways.
     """
     from siplogs.shipping.collect import Input
+    from siplogs.shipping.paths import covers
     from siplogs.sources.source import shown
 
     general = read_options(settings, (pack,) if pack else ())
-    ways = [(one.paths, _way(one, general)) for one in settings.input]
+    ways = [(tuple(map(_whole, one.paths)), _way(one, general)) for one in settings.input]
+    paths = [_whole(path) for path in paths]
     if not paths:
-        return tuple(Input(tuple(covered), way) for covered, way in ways) or (Input((), general),)
+        return tuple(Input(covered, way) for covered, way in ways) or (Input((), general),)
     chosen: dict[ReadOptions, list[str]] = {}
     for path in paths:
         names = _files(path) if ways else [path]
-        found = {next((way for covered, way in ways if _covers(covered, name)), general) for name in names}
+        found = {next((way for covered, way in ways if covers(covered, name)), general) for name in names}
         if len(found) > 1:
             text = "the [[input]] of the configuration read the logs in it in several ways; name them one by one"
             raise ConfigError(f"{shown(path)}: {text}")
         chosen.setdefault(found.pop(), []).append(path)
     return tuple(Input(tuple(named), way) for way, named in chosen.items())
+
+
+def _whole(path: str) -> str:
+    """Return a path from the root, by which a log is found from any folder."""
+    return path if path == "-" or not path else str(Path(path).absolute())
 
 
 def _way(one: InputSettings, general: "ReadOptions") -> "ReadOptions":
@@ -64,37 +69,11 @@ def _files(path: str) -> list[str]:
     return names or [path]
 
 
-def _covers(paths: Sequence[str], name: str) -> bool:
-    """Tell whether paths name a file, its folder, or the log whose rotation it is; it need not be there."""
-    from siplogs.sources.pipe import STANDARD_INPUT
-    from siplogs.sources.rotation import log_name
-
-    if name == STANDARD_INPUT:
-        return name in paths
-    files = [Path(one) for one in _spellings(name)]
-    logs = [file.with_name(log_name(file.name).family) for file in files if file.name]
-    named = {str(place) for file in (*files, *logs) for place in (file, file.parent)}
-    return any(_stands_for(path, named) for path in paths)
-
-
-def _stands_for(pattern: str, named: set[str]) -> bool:
-    if "**" in pattern and not named.isdisjoint(map(os.path.abspath, glob.glob(pattern, recursive=True))):  # noqa: PTH207
-        return True
-    return any(one == way or PurePath(one).match(way) for one in named for way in _spellings(pattern))
-
-
-def _spellings(path: str) -> tuple[str, str]:
-    """Return a path whole, and with its symbolic links resolved."""
-    return os.path.abspath(path), os.path.realpath(path)  # noqa: PTH100
-
-
-def since_until(since: str | None, until: str | None, timezone: str) -> "Filter | None":
-    """Return the filter of --since and --until, None without them. Raises FilterError."""
+def since_until(since: str | None, until: str | None, timezone: str) -> tuple[str, str]:
+    """Return the moments of --since and --until as in @timestamp, "" for none. Raises FilterError."""
     from siplogs.filters import Filter
 
-    return (
-        Filter(since=since, until=until, timezone=timezone).check() if since is not None or until is not None else None
-    )
+    return Filter(since=since, until=until, timezone=timezone).check().window
 
 
 def reached(settings: Settings) -> "Server":

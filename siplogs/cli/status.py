@@ -27,8 +27,9 @@ def status(
 ) -> None:
     """Show how far each log was shipped, who ships, the running counts, and what is wrong; locks nothing.
 
-    Exit codes: 0 all is well, 1 delivery fails at the moment, who ships hangs, logs are behind for more than 15 minutes
-    (nobody ships, or not fast enough), or dead letters wait, 2 there is no state, it is damaged, or wrong usage.
+    Exit codes: 0 all is well, 1 delivery fails at the moment, a log cannot be read, who ships hangs, logs are behind
+    for more than 15 minutes (nobody ships, or not fast enough), or dead letters wait, 2 there is no state, it is
+    damaged, or wrong usage.
 
     Example: siplogs status --format json
     """
@@ -39,6 +40,8 @@ def status(
     if format_ not in FORMATS:
         raise ConfigError(f"--format {format_}: use one of {', '.join(FORMATS)}")
     settings = config.load(configuration, {"delivery": {"state": str(state) if state else None}}, secrets=False)
+    if elsewhere := config.service_user(Path(settings.delivery.state)):
+        raise ConfigError(elsewhere)
     letters = DeadLetters(Path(settings.delivery.dead_letters))
     now = time.time()
     with State(Path(settings.delivery.state), readonly=True) as opened:
@@ -54,7 +57,7 @@ def status(
 
 
 def _lines(found: "Status", now: float) -> Iterator[str]:
-    from siplogs.outputs.text import clean
+    from siplogs.outputs.text import clean, counted
 
     yield f"state         {clean(found.state)}, {found.holder or 'no process'} works on it"
     yield f"events        {found.created:,} created, {found.present:,} already there, {found.dead:,} refused"
@@ -75,7 +78,7 @@ def _lines(found: "Status", now: float) -> Iterator[str]:
         yield f"{'POSITION':>16} {'SIZE':>16} {'BEHIND':>16} {'FOR':>7}  {'ACKNOWLEDGED':20}  LOG"
     yield from (_log_line(log) for log in logs)
     if gone:
-        yield f"and {gone} logs that are gone, read to their end"
+        yield f"and {counted(gone, 'log')} gone, read to the end"
 
 
 def _tail_lines(tail: "Pulse", now: float, *, failing: bool) -> Iterator[str]:
@@ -94,8 +97,8 @@ def _log_line(log: "LogStatus") -> str:
     from siplogs.shipping.status import age
 
     behind = "unknown" if log.lag_bytes is None else f"{log.lag_bytes:,}"
-    late = age(log.lag_seconds) if log.state in ("behind", "unread") else ""
-    told = {"unread": " (new, not read yet)", "gone": " (gone)"}.get(log.state, "")
+    late = age(log.lag_seconds) if log.lag_seconds else ""
+    told = {"unread": " (new, not read yet)", "unreadable": " (cannot be read)", "gone": " (gone)"}.get(log.state, "")
     told += f" ({log.lost:,} bytes lost)" if log.lost else ""
     acknowledged = _moment(log.acknowledged) if log.acknowledged else "never"
     return f"{log.position:>16,} {log.size:>16,} {behind:>16} {late:>7}  {acknowledged:20}  {clean(log.path)}{told}"

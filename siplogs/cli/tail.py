@@ -36,7 +36,7 @@ def tail(
     ] = False,
     since: Annotated[
         str | None,
-        typer.Option("--since", metavar="TIME", help="On the first run, send what the logs hold since then."),
+        typer.Option("--since", metavar="TIME", help="Of logs never followed, send what they hold since then."),
     ] = None,
     log_format: Annotated[
         str | None, typer.Option("--log-format", metavar="FORMAT", help="The daemon's own log: text or json.")
@@ -91,7 +91,9 @@ class _Daemon:
     def run(self, *, from_beginning: bool) -> None:
         """Follow until told to stop; what else ends it is the last line of the journal."""
         from siplogs.cli import last_words
+        from siplogs.shipping.followed import allow_many_files
 
+        allow_many_files()
         try:
             if from_beginning and self._since:
                 raise ConfigError("--from-beginning and --since exclude each other: leave one of them out")
@@ -132,20 +134,19 @@ class _Daemon:
     def _reloaded(self, loop: "Tail", state: "State") -> "Tail":
         """Take new settings and packs, or go on with the old ones and say what is wrong with the new."""
         from siplogs import pipeline
-        from siplogs.cli import last_words
         from siplogs.outputs.elasticsearch import UnreachableError
 
         try:
             settings = config.load(self._configuration, self._overrides)
-            pipeline.engine.cache_clear()
             journal = _journal(settings)
             new = self._prepared(settings, state, journal)
             with suppress(UnreachableError):  # an outage is no fault of the configuration
                 new.connect(loop.meanwhile)
-        except (SiplogsError, OSError) as error:
-            text, _ = last_words(error)
+        except Exception as error:  # noqa: BLE001 (whatever is wrong with the new, the old one ships on)
+            text = _reason(error)
             self._journal.write("error", f"the new configuration is wrong, the old one stays in force: {text}")
             return loop
+        pipeline.forget_engines()
         self._journal = journal
         journal.write("info", "configuration and packs were read again")
         for warning in (*settings.warnings, *_waits_for_restart(settings, state)):
@@ -155,7 +156,7 @@ class _Daemon:
 
     def _prepared(self, settings: "Settings", state: "State", journal: "Journal") -> "Tail":
         from siplogs.cli.shipment import inputs, limits, reached, since_until
-        from siplogs.pipeline import engine
+        from siplogs.pipeline import Engine, ReadOptions
         from siplogs.shipping.collect import Collector
         from siplogs.shipping.collect import Settings as Collecting
         from siplogs.shipping.dead_letters import DeadLetters
@@ -165,13 +166,15 @@ class _Daemon:
         chosen = Collecting(
             inputs(settings, self._paths, self._pack),
             settings.elasticsearch.period,
-            since_until(self._since, None, settings.timezone or ""),
+            *since_until(self._since, None, settings.timezone or ""),
             settings.tail.idle_seconds,
             self._from_end,
         )
         for one in chosen.inputs:
             _require_files(one.paths)
-            engine(one.options).packs  # noqa: B018 (what is wrong with the packs is said now)
+            one.options.zone  # noqa: B018 (what is wrong is said now)
+        for packs in {one.options.packs for one in chosen.inputs}:
+            Engine(ReadOptions(packs)).packs  # noqa: B018 (those in use stay as they are)
         letters = DeadLetters(Path(settings.delivery.dead_letters))
         return Tail(
             Collector(state, chosen, journal.warn, on_bytes=lambda _: self._supervisor.alive()),
@@ -183,6 +186,15 @@ class _Daemon:
             monitor=Monitor(state, letters, settings.tail.metrics_file, journal.warn),
             pace=Pace(settings.tail.poll_seconds, settings.tail.search_seconds, settings.tail.idle_seconds),
         )
+
+
+def _reason(error: Exception) -> str:
+    """Return on one line why a configuration could not be taken; what nobody foresaw, with its type."""
+    from siplogs.cli import last_words
+
+    if isinstance(error, (SiplogsError, OSError)):
+        return last_words(error)[0]
+    return " ".join(f"{type(error).__name__}: {error}".split())
 
 
 def _journal(settings: "Settings") -> "Journal":

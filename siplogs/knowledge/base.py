@@ -32,7 +32,7 @@ class KnowledgeBase:
         self._files = {path.stem: path for path in sorted((self._folder / "sip").glob("*.toml"))}
         if not self._files:
             known = ", ".join(sorted(path.parent.name for path in directory.glob("*/sip"))) or "none"
-            raise KnowledgeError(f"{directory}: no knowledge in language '{language}'; use one of: {known}")
+            raise KnowledgeError(f"no knowledge in language '{language}'; use one of: {known}")
         for name in CLASSES:
             if name not in self._files:
                 raise KnowledgeError(f"{directory / language}: entry {name} is missing; add sip/{name}.toml")

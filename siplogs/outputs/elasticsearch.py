@@ -5,10 +5,12 @@ The client library is imported on use only: it costs more than a whole `siplogs 
 
 import base64
 import gzip
+import json
 import logging
 import re
 import warnings
 from collections.abc import Mapping
+from contextlib import suppress
 from datetime import UTC, date, datetime
 from email.utils import parsedate_to_datetime
 from pathlib import Path
@@ -27,6 +29,8 @@ if TYPE_CHECKING:
 EVENTS: Final = "siplogs-events"
 OLDEST: Final = (8, 11)
 _TIMEOUT: Final = 60.0
+_PATIENCE: Final = 10.0  # seconds for one address to say which cluster it belongs to
+_UNKNOWN: Final = "_na_"  # the id of a cluster that has no master yet
 _LEFT_ALONE: Final = 10 * _TIMEOUT  # seconds after which a node that keeps hanging may cost a request's time again
 _BULK_ANSWER: Final = {"filter_path": "error,errors,items.*.status,items.*.error.type,items.*.error.reason"}
 
@@ -34,6 +38,10 @@ _DECORATION: Final = re.compile(
     r"^HTTPS?Connection\(.*?\): |Failed to establish a new connection: "
     r"|\[Errno \d+\] |\[SSL: \w+\] | \(_ssl\.c:\d+\)"
 )
+
+_TAG: Final = re.compile(r"<[^<>]*>")
+_LOOKED_AT: Final = 4096
+_FIRST_WORDS: Final = 100
 
 _encode = msgspec.json.Encoder().encode
 
@@ -60,31 +68,36 @@ class UnreachableError(DeliveryError):
 
 def document(event: Event, period: Period = "month") -> Document:
     """Return the document of an event; the index is chosen by the event's own time, never by today's."""
-    return Document(f"{EVENTS}-{_period(event.timestamp, period)}", event.event.id, _encode(event))
+    return Document(index_name(event.timestamp, period), event.event.id, _encode(event))
+
+
+def index_name(timestamp: str, period: Period) -> str:
+    """Return the index of events of a time, given as ISO 8601 in UTC."""
+    return f"{EVENTS}-{_period(timestamp, period)}"
 
 
 def connect(settings: ElasticsearchSettings) -> "Server":
     """Reach the server and prove that it is an Elasticsearch of a version that siplogs knows.
 
-    Raises ConfigError when no address is set, DeliveryError when the server refuses, is something else or too old, and
-    UnreachableError when it does not answer.
+    Raises ConfigError when no address is set or the addresses are of several clusters, DeliveryError when the server
+    refuses, is something else or too old, and UnreachableError when it does not answer.
     """
     if not settings.url:
         raise ConfigError(
             "no Elasticsearch address: give --elasticsearch URL, or set SIPLOGS_ELASTICSEARCH_URL or elasticsearch.url"
         )
     server = Server(settings)
-    server.version = _version(server)
+    server.version = next(iter(_versions_of_nodes(settings)), "") or _about(server)["version"]["number"]
     return server
 
 
 class Server:
     """An Elasticsearch cluster: requests go to the nodes in turn, a node that does not answer is passed over."""
 
-    def __init__(self, settings: ElasticsearchSettings) -> None:
+    def __init__(self, settings: ElasticsearchSettings, timeout: float | None = None) -> None:
         self.settings = settings
         self.version = ""
-        self._client = _client(settings)
+        self._client = _client(settings, timeout or _TIMEOUT)
 
     @property
     def name(self) -> str:
@@ -106,18 +119,34 @@ class Server:
 
     def expect(self, answer: Answer, doing: str) -> Any:
         """Return the body of an answer of success; raise DeliveryError saying what was refused and what to do."""
-        if answer.status < 300:
+        if answer.status < 300 and not isinstance(answer.body, str):
             return answer.body
         raise self.refusal(answer, doing)
 
+    def stranger(self, answer: Answer) -> str:
+        """Say what gave an answer of no success in Elasticsearch's place, "" where that was Elasticsearch itself.
+
+        Its own errors have a type; proxies, gateways and firewalls answer with pages, or with JSON of another shape.
+        Who asks for credentials (401) may stand before it, and gets the same ones.
+        """
+        error = answer.body.get("error") if isinstance(answer.body, dict) else None
+        if answer.status == 401 or (isinstance(error, dict) and isinstance(error.get("type"), str)):
+            return ""
+        said = f"{answer.status}: {_beginning(answer.body)}".removesuffix(": ")
+        return (
+            f"what answers at {self.name} is not Elasticsearch ({said}): see what stands between, and elasticsearch.url"
+        )
+
     def refusal(self, answer: Answer, doing: str) -> DeliveryError:
         """Return the error for an answer that is no success; an UnreachableError where trying again may help."""
+        if stranger := self.stranger(answer):
+            return UnreachableError(f"{doing}: {stranger}")
         why = reason(answer.body)
         if answer.status == 401:
             given = self.settings.api_key or self.settings.password
             text = "refuses the credentials" if given else "wants credentials"
             remedy = "check elasticsearch.api_key_file, or elasticsearch.username and elasticsearch.password_file"
-            return DeliveryError(f"Elasticsearch at {self.name} {text} (401): {remedy}")
+            return DeliveryError(f"Elasticsearch at {self.name} {text} (401): {remedy}; restart siplogs tail then")
         if answer.status == 403 and "blocked by:" in why:
             return UnreachableError(f"{doing}: Elasticsearch at {self.name} must not be written at the moment: {why}")
         if answer.status == 403:
@@ -159,6 +188,14 @@ def reason(body: Any) -> str:
     return " ".join(str(error or "").split())[:500]
 
 
+def _beginning(body: Any) -> str:
+    """Return the first words of an answer of whatever kind, without tags and what cannot be printed, on one line."""
+    text = body if isinstance(body, str) else json.dumps(body, ensure_ascii=False) if body else ""
+    text = "".join(one if one.isprintable() else " " for one in _TAG.sub(" ", text[:_LOOKED_AT]))
+    words = " ".join(text.split())
+    return words if len(words) <= _FIRST_WORDS else f"{words[:_FIRST_WORDS]}…"
+
+
 def _period(timestamp: str, period: Period) -> str:
     if period == "week":
         year, week, _ = date.fromisoformat(timestamp[:10]).isocalendar()
@@ -166,7 +203,7 @@ def _period(timestamp: str, period: Period) -> str:
     return timestamp[: {"day": 10, "month": 7, "year": 4}[period]].replace("-", ".")
 
 
-def _client(settings: ElasticsearchSettings) -> "Elasticsearch":
+def _client(settings: ElasticsearchSettings, timeout: float) -> "Elasticsearch":
     from elasticsearch import Elasticsearch, ElasticsearchWarning
     from elasticsearch.serializer import NdjsonSerializer
 
@@ -190,7 +227,7 @@ def _client(settings: ElasticsearchSettings) -> "Elasticsearch":
             options["ca_certs"] = ca_file(settings.ca_file, "elasticsearch")
     return Elasticsearch(
         list(settings.url),
-        request_timeout=_TIMEOUT,
+        request_timeout=timeout,
         max_retries=len(settings.url) - 1,
         retry_on_status=(),
         retry_on_timeout=True,
@@ -200,16 +237,46 @@ def _client(settings: ElasticsearchSettings) -> "Elasticsearch":
     )
 
 
-def _version(server: Server) -> str:
+def _about(server: Server) -> dict[str, Any]:
+    """Return what a server says of itself, once it is an Elasticsearch of a version that siplogs knows."""
     answer = server.request("GET", "/")
-    if answer.status == 404 or not isinstance(answer.body, dict):
+    if answer.status == 404:
         raise DeliveryError(f"the server at {server.name} is not Elasticsearch: check elasticsearch.url")
-    number = str(server.expect(answer, "asking for the version").get("version", {}).get("number", ""))
+    passing = answer.status == 429 or answer.status >= 500
+    stranger = "" if answer.status < 300 and isinstance(answer.body, dict) else server.stranger(answer)
+    if stranger and not passing:
+        raise DeliveryError(stranger)
+    body: dict[str, Any] = server.expect(answer, "asking for the version")
+    version = body.get("version")
+    number = str(version.get("number", "")) if isinstance(version, dict) else ""
     major, minor, *_ = (int(part) if part.isdigit() else 0 for part in f"{number}.0.0".split("."))
     if (major, minor) < OLDEST:
         oldest = ".".join(map(str, OLDEST))
         raise DeliveryError(f"Elasticsearch at {server.name} is version {number}; siplogs needs {oldest} or later")
-    return number
+    return body
+
+
+def _versions_of_nodes(settings: ElasticsearchSettings) -> list[str]:
+    """Ask each of several addresses what it is, and return the versions of those that answer.
+
+    Requests go to them in turn, so that each has to be an Elasticsearch, and all of one cluster: else each would get a
+    part of the events. Raises DeliveryError and ConfigError naming the addresses that are not.
+    """
+    versions: list[str] = []
+    clusters: dict[str, str] = {}
+    for url in settings.url if len(settings.url) > 1 else ():
+        with suppress(UnreachableError):
+            about = _about(Server(msgspec.structs.replace(settings, url=[url]), _PATIENCE))
+            versions.append(about["version"]["number"])
+            clusters.setdefault(about.get("cluster_uuid") or _UNKNOWN, url)
+    clusters.pop(_UNKNOWN, None)
+    if len(clusters) > 1:
+        first, second, *_ = clusters.values()
+        raise ConfigError(
+            f"elasticsearch.url: {first} and {second} are different clusters, each would get a part of the events:"
+            " name addresses of one cluster only"
+        )
+    return versions
 
 
 def ca_file(path: str, section: str) -> str:

@@ -23,6 +23,11 @@ def clean(text: str) -> str:
     return _UNSAFE.sub(" ", _ESCAPES.sub("", text))
 
 
+def counted(number: int, noun: str) -> str:
+    """Say how many there are: "1 event", "2,000 events"."""
+    return f"{number:,} {noun}{'s' * (number != 1)}"
+
+
 def width_of(text: str) -> int:
     """Return how many columns a text takes: wide characters two, combining ones none."""
     if text.isascii():

@@ -6,17 +6,19 @@ from collections.abc import Iterator
 from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Final, Literal
+from typing import Any, Final, Literal
 from urllib.parse import urlsplit
 
 from msgspec import Struct
 
 from siplogs.config import Settings
-from siplogs.errors import SiplogsError, StateError
+from siplogs.errors import ConfigError, SiplogsError, StateError
 from siplogs.outputs.elasticsearch import EVENTS, Server, ca_file, connect, plain, tls_refusal
+from siplogs.outputs.text import counted
 from siplogs.shipping import kibana, templates
 from siplogs.shipping.access import Shipper, hindrance
 from siplogs.shipping.dead_letters import DeadLetters
+from siplogs.shipping.retention import period_end
 from siplogs.shipping.state import NoStateError, State
 from siplogs.shipping.status import Status, age, survey
 
@@ -30,7 +32,18 @@ HOUR: Final = 3_600.0
 _AHEAD: Final = 300.0
 _PATIENCE: Final = 10.0
 _BESIDE_THE_STATE: Final = ("-wal", "-shm", ".lock")
-_FULL: Final = "read_only_allow_delete"
+
+# What keeps an index from taking documents, by Elasticsearch's number of it.
+_FULL: Final = "12"
+_SHUT_OTHERWISE: Final = (
+    "take no documents, so that events become dead letters; set index.blocks.write and index.blocks.read_only to null"
+    " (PUT /INDEX/_settings), then run siplogs dead-letters send"
+)
+_SHUT: Final = {
+    "4": "closed, so that events become dead letters; POST /INDEX/_open, then run siplogs dead-letters send",
+    _FULL: "take no documents, for a disk of Elasticsearch is nearly full (read_only_allow_delete); make room there,"
+    " then the server opens them again by itself",
+}
 
 
 class Finding(Struct, frozen=True):
@@ -78,7 +91,8 @@ def _work(found: Status, now: float) -> Iterator[Finding]:
         yield Finding("shipping", WARNING, f"nothing was shipped {days}; start siplogs tail, or siplogs ship from cron")
     elif not found.lost:
         behind = sum(log.lag_bytes or 0 for log in found.logs)
-        yield Finding("shipping", OK, f"{found.created + found.present:,} events delivered, {behind:,} bytes behind")
+        delivered = counted(found.created + found.present, "event")
+        yield Finding("shipping", OK, f"{delivered} delivered, {counted(behind, 'byte')} behind")
 
 
 def _letters(found: Status) -> Iterator[Finding]:
@@ -138,6 +152,9 @@ def check_elasticsearch(settings: Settings, here: Here, now: float) -> Iterator[
         return
     try:
         server = connect(settings.elasticsearch)
+    except ConfigError as error:
+        yield Finding("elasticsearch", BROKEN, str(error))
+        return
     except SiplogsError as error:
         yield Finding("credentials", BROKEN, str(error))
         return
@@ -146,7 +163,7 @@ def check_elasticsearch(settings: Settings, here: Here, now: float) -> Iterator[
     checks = (
         ("privileges", _privileges(server)),
         ("templates", _templates(server)),
-        ("indices", _blocks(server)),
+        ("indices", _blocks(server, now)),
         ("last event", _freshness(server, here, now)),
     )
     for link, check in checks:
@@ -239,23 +256,42 @@ def _templates(server: Server) -> Iterator[Finding]:
         if parts:
             run = "run siplogs setup --elasticsearch URL"
             yield Finding("templates", BROKEN if verdict == BROKEN else WARNING, f"{state}: {', '.join(parts)}; {run}")
-    if not {"missing", "outdated"} & set(found.values()):
+    outweighs = templates.rival(server)
+    if outweighs:
+        yield Finding("templates", BROKEN, outweighs)
+    elif not {"missing", "outdated"} & set(found.values()):
         yield Finding("templates", OK, "present and current")
 
 
-def _blocks(server: Server) -> Iterator[Finding]:
-    """Tell which indices take nothing because a disk was full; without the privilege to see it there is no line."""
-    query = {"expand_wildcards": "all", "filter_path": f"*.settings.index.blocks.{_FULL}"}
-    answer = server.request("GET", f"/{EVENTS}-*/_settings", query=query)
+def _blocks(server: Server, now: float) -> Iterator[Finding]:
+    """Tell which indices take no documents; those of periods that are over may have been closed on purpose."""
+    answer = server.request("GET", "/_cluster/state/blocks", query={"filter_path": f"blocks.indices.{EVENTS}-*"})
     if answer.status in {403, 404}:
         return
-    found = server.expect(answer, "looking at the indices")
-    full = sorted(name for name, body in found.items() if "true" in str(body).lower())
-    if full:
-        text = f"{', '.join(full)}: take no documents, for a disk of Elasticsearch is nearly full ({_FULL})"
-        yield Finding("indices", BROKEN, f"{text}; make room there, then the server opens them again by itself")
-    else:
-        yield Finding("indices", OK, "none is closed for want of room")
+    found = server.expect(answer, "looking at the indices").get("blocks", {}).get("indices", {})
+    shut: dict[str, list[str]] = {}
+    over: dict[str, None] = {}
+    for name, block in _against_writing(found):
+        if block == _FULL or _ends(name) > now:
+            shut.setdefault(block, []).append(name)
+        else:
+            over[name] = None
+    for block, names in shut.items():
+        yield Finding("indices", BROKEN, f"{', '.join(names)}: {_SHUT.get(block, _SHUT_OTHERWISE)}")
+    if not shut:
+        told = f"; those of periods that are over and take none: {', '.join(over)}" if over else ""
+        yield Finding("indices", OK, f"take documents{told}")
+
+
+def _against_writing(found: dict[str, dict[str, Any]]) -> list[tuple[str, str]]:
+    """Return the indices with names of siplogs' that take no documents, each with the number of what hinders it."""
+    pairs = [(name, number) for name, blocks in found.items() for number in blocks if period_end(name)]
+    return sorted((name, number) for name, number in pairs if "write" in found[name][number]["levels"])
+
+
+def _ends(index: str) -> float:
+    end = period_end(index)
+    return end.timestamp() if end else 0.0
 
 
 def _freshness(server: Server, here: Here, now: float) -> Iterator[Finding]:

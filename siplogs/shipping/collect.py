@@ -8,17 +8,16 @@ begins at its beginning.
 import os
 import time
 from collections import deque
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager, suppress
 from datetime import UTC, datetime
-from typing import Final
+from typing import Final, cast, get_args
 
 from msgspec import Struct
 from msgspec.structs import replace
 
 from siplogs.config import Period
 from siplogs.errors import SourceError
-from siplogs.filters import Filter
 from siplogs.outputs.elasticsearch import Document, document
 from siplogs.pipeline import Part, Reading
 from siplogs.shipping.followed import Followed, Input, Log, is_passing, look
@@ -31,6 +30,9 @@ __all__ = ["Collector", "Input", "Settings"]
 
 _FORGOTTEN_SECONDS: Final = 60 * 86_400.0
 _LOOKED_AT: Final = 4096
+_NEVER: Final = "~"
+"""Later than any @timestamp."""
+
 _STOPS: Final = 100
 """After how many events there is a place to go on from; events in between are known by `done`."""
 
@@ -39,19 +41,21 @@ class Settings(Struct, frozen=True):
     """How logs are collected.
 
     `idle` is for how many seconds a file must not have changed before what is unfinished at its end counts as cut. With
-    `from_end` and an empty state, what the logs hold now is passed over. With `anew` each log is read once more from
-    its beginning. With `once` there is but one pass: which logs are at rest has to be judged by their time of change.
-    Unless `noted`, what was sent is not remembered: a later pass begins where this one began.
+    `from_end` and an empty state, what the logs hold now is passed over; of logs of which none of their family was ever
+    looked at, what is older than `since`. Nothing younger than `until` is sent, and nothing remembered of what is: a
+    later pass begins where this one began. Both are written as in @timestamp, "" is none. With `anew` each log is read
+    once more from its beginning. With `once` there is but one pass: which logs are at rest has to be judged by their
+    time of change.
     """
 
     inputs: tuple[Input, ...] = (Input(),)
     period: Period = "month"
-    wanted: Filter | None = None
+    since: str = ""
+    until: str = ""
     idle: float = 60.0
     from_end: bool = False
     anew: bool = False
     once: bool = False
-    noted: bool = True
 
 
 class _Mark(Struct):
@@ -71,8 +75,8 @@ class _Mark(Struct):
 class Collector:
     """Collects the documents of one state; `documents` is one pass, `settled` is told what was delivered of it.
 
-    `disturbed` says after a pass that a log was rotated while it was read, so that another pass finds more. `on_bytes`
-    is called as bytes are read.
+    `disturbed` says after a pass that a log was rotated while it was read, so that another pass finds more; `trouble`
+    says why a log that is there could not be read, "" where all could. `on_bytes` is called as bytes are read.
     """
 
     def __init__(
@@ -88,6 +92,7 @@ class Collector:
         self.places: dict[Key, Place] = {(place.family, place.identity): place for place in state.places()}
         self.followed = Followed(settings.inputs, settings.idle, warn, once=settings.once, clock=clock, steady=steady)
         self.disturbed = False
+        self._unread = ""
         self._state = state
         self._settings = settings
         self._warn = warn
@@ -96,9 +101,12 @@ class Collector:
         self._marks: deque[_Mark] = deque()
         self._read = 0
         self._delivered = 0
+        self._lost = 0
         self._begun: set[Key] = set()
         self._met: set[Key] = set()
-        self._opened: list[int] = []
+        self._families = {place.family for place in self.places.values()}
+        self._kept = state.sending("period")
+        self._period = cast("Period", self._kept) if self._under_way() else settings.period
         self._first = not self.places and not state.counts()
         self._from_end = settings.from_end and self._first
 
@@ -107,7 +115,7 @@ class Collector:
         logs = self.followed.look(self.places, search=search)
         changed = [place for log in logs if (place := self._noted(log)) is not None]
         if changed:
-            self._state.save(changed)
+            self._save(changed)
         self._from_end = False
         return logs
 
@@ -116,8 +124,9 @@ class Collector:
 
         Without `search` only logs that are known already are looked at, as long as they merely grow.
         """
-        self.disturbed = False
+        self.disturbed, self._unread = False, ""
         logs = self.note(search=search)
+        self._send_in(self._period)
         for log in logs:
             yield from self._log(log)
         if not self.disturbed:
@@ -135,7 +144,8 @@ class Collector:
         """Move the checkpoint to the end of a pass of which everything was settled, and add to the running counts."""
         self._delivered = self._read
         self._write(counts or {})
-        self._close_read()
+        if not self._under_way():
+            self._send_in(self._settings.period)
         self._forget()
         gone = [self.places[key] for key in self.followed.release(self.places)]
         for place in gone:  # there is nothing left of them to look for
@@ -146,18 +156,17 @@ class Collector:
     def start_over(self) -> None:
         """Drop the marks of a pass that was given up; the next one reads what was not settled again."""
         self._marks.clear()
-        self._close_read()
-        self._delivered = self._read
+        self._delivered, self._lost = self._read, 0
         self.places = {(place.family, place.identity): place for place in self._state.places()}
 
     def close(self) -> None:
         """Close the files that are held open."""
-        self._close_read()
         self.followed.close()
 
-    def _close_read(self) -> None:
-        while self._opened:
-            os.close(self._opened.pop())
+    @property
+    def trouble(self) -> str:
+        """Return why a log that is there could not be read in the last pass, "" where all could."""
+        return self._unread or self.followed.trouble
 
     def lag(self) -> int:
         """Return how many bytes of the logs found are not dealt with yet."""
@@ -166,6 +175,18 @@ class Collector:
     def restless(self) -> bool:
         """Tell whether any log may hold something unfinished that only time will settle."""
         return any(not place.whole for place in self.places.values())
+
+    def _under_way(self) -> bool:
+        """Tell whether documents may have been sent in another period that nobody acknowledged yet."""
+        known = self._kept in get_args(Period) and self._kept != self._settings.period
+        return known and not all(place.whole or place.read_to == place.size > 0 for place in self.places.values())
+
+    def _send_in(self, period: Period) -> None:
+        """Keep in which period indices are made: what is sent again has to go where it went before."""
+        self._period = period
+        if self._kept != period:
+            self._state.send("period", period)
+            self._kept = period
 
     def _noted(self, log: Log) -> Place | None:
         """Note when and how long a log was seen; return its place when that has to be saved."""
@@ -177,6 +198,7 @@ class Collector:
         self._met.add(log.key)
         place.path = source.name or source.path
         if source.seekable:
+            place.whole = place.whole and (source.size or 0) <= place.size
             place.size = source.size or 0
             if not place.settled and not place.done:
                 place.tail = beginning_of(source)
@@ -192,7 +214,7 @@ class Collector:
             return place
         if trouble := self._loss(log.key, place):
             self._warn(f"{shown(place.path)}: {trouble}")
-        fresh = self.places[log.key] = Place(*log.key, lost=place.lost)
+        fresh = self.places[log.key] = Place(*log.key, lost=place.lost, since=place.since)
         return fresh
 
     def _place(self, log: Log) -> Place:
@@ -200,11 +222,12 @@ class Collector:
         place = self.places.get(log.key)
         if place is None or (self._settings.anew and log.key not in self._begun):
             self._begun.add(log.key)
-            place = self.places[log.key] = Place(*log.key)
+            new = self._settings.anew or log.key[0] not in self._families
+            place = self.places[log.key] = Place(*log.key, since=self._settings.since if new else "")
             if self._from_end:
                 source = log.source
                 place.settled = place.done = _last_line_end(source) if source.seekable else 0
-                place.seen, place.whole = log.signature, True
+                place.seen, place.whole, place.size = log.signature, True, source.size or 0 if source.seekable else 0
                 place.tail = tail_of(source, place.settled)
         return place
 
@@ -213,10 +236,14 @@ class Collector:
         key, source, place = log.key, log.source, self.places[log.key]
         if place.seen == log.signature and (place.whole or log.live) and source.pipe is None:
             return
-        watched = _Watched.of_source(source, self._opened)
-        if source.seekable and not (_is_the_log(watched, key) and continues(watched, place)):
-            self.disturbed = True
-            return
+        with _watched(source) as watched:
+            if source.seekable and not (_is_the_log(watched, key) and continues(watched, place)):
+                self.disturbed = True
+            else:
+                yield from self._read_on(log, watched)
+
+    def _read_on(self, log: Log, watched: Source) -> Iterator[Document]:
+        key, source, place = log.key, log.source, self.places[log.key]
         start = place.settled
         if source.seekable and start >= place.size:
             self._marks.append(_Mark(self._read, key, place=replace(place, whole=not log.live, seen=log.signature)))
@@ -257,20 +284,21 @@ class Collector:
         if passing:
             self.disturbed = True
         else:
-            self._warn(f"{shown(source.name or source.path)}: {str(trouble).partition(': ')[2]}")
+            self._unread = f"{shown(source.name or source.path)}: {str(trouble).partition(': ')[2]}"
+            self._warn(self._unread)
 
     def _events(self, key: Key, reading: Reading, source: Source) -> Iterator[Document]:
-        wanted, place = self._settings.wanted, self.places[key]
+        place, until = self.places[key], self._settings.until or _NEVER
         for number, event in enumerate(reading):
             if not place.products:
                 place.products = ",".join(reading.products)
-            if wanted is None or wanted.accepts(event):
+            if place.since <= event.timestamp[:23] <= until:
                 self._read += 1
                 offset = event.event.sequence or 0
                 stop = number % _STOPS == 1 and not reading.wrapped
                 tail = tail_of(source, offset) if stop else ""
                 self._marks.append(_Mark(self._read, key, offset, reading.dated, tail))
-                yield document(event, self._settings.period)
+                yield document(event, self._period)
 
     def _note_losses(self) -> None:
         """Say what was deleted before it was read, or may have been written to and deleted since anybody looked."""
@@ -289,9 +317,10 @@ class Collector:
             return ""
         unread = 0 if place.whole else place.size - max(place.settled, place.done)
         if unread > 0 and place.read_to != place.size:
-            place.lost = unread
+            place.lost += unread
+            self._lost += unread
             return f"{unread} bytes of it were deleted or overwritten before they were read"
-        if key in self._met or place.path != place.family:
+        if key in self._met or not _is_the_live_name(place):
             return ""
         when = datetime.fromtimestamp(place.last_seen, UTC).strftime("%Y-%m-%d %H:%M:%S")
         return f"deleted, moved or overwritten; what was written to it after {when} UTC, the last look, was not read"
@@ -312,12 +341,17 @@ class Collector:
                 if mark.tail and mark.offset > place.settled:
                     place.settled, place.dated, place.tail = mark.offset, mark.dated, mark.tail
             changed[mark.key] = place
-        if not self._settings.noted:
+        if self._settings.until:
             changed.clear()
         counted = {name: number for name, number in counts.items() if number} or ({"created": 0} if self._first else {})
         if changed or counted:
-            self._state.save(changed.values(), counted)
+            self._save(changed.values(), counted)
             self._first = False
+
+    def _save(self, places: Iterable[Place], counts: Mapping[str, int] | None = None) -> None:
+        lost = {"lost": self._lost} if self._lost else {}
+        self._state.save(places, {**(counts or {}), **lost})
+        self._lost = 0
 
     def _forget(self) -> None:
         old = [p for p in self.places.values() if p.last_seen and self._clock() - p.last_seen > _FORGOTTEN_SECONDS]
@@ -332,18 +366,6 @@ class _Watched(Source):
 
     expected: bytes = b""
 
-    @classmethod
-    def of_source(cls, source: Source, opened: list[int]) -> Source:
-        """Watch a log whose beginning can be looked at cheaply, wherever it is moved; `opened` gets its descriptor."""
-        if not source.seekable:
-            return source
-        watched = cls(**{name: getattr(source, name) for name in source.__struct_fields__})
-        with suppress(OSError, SourceError):  # the same comes again when it is read
-            opened.append(os.open(source.path, os.O_RDONLY | os.O_CLOEXEC))
-            watched.path, watched.name = f"/proc/self/fd/{opened[-1]}", source.name or source.path
-            watched.expected = _beginning(watched)
-        return watched
-
     def blocks(
         self,
         start: int = 0,
@@ -356,6 +378,28 @@ class _Watched(Source):
             if _beginning(self) != self.expected:
                 raise SourceError(f"{shown(self.path)}: became shorter while it was read (rotated?); run again")
             yield block
+
+
+@contextmanager
+def _watched(source: Source) -> Iterator[Source]:
+    """Watch a log whose beginning can be looked at cheaply, wherever it is moved meanwhile."""
+    if not source.seekable:
+        yield source
+        return
+    watched = _Watched(**{name: getattr(source, name) for name in source.__struct_fields__})
+    with ExitStack() as opened:
+        with suppress(OSError, SourceError):  # the same comes again when it is read
+            descriptor = os.open(source.path, os.O_RDONLY | os.O_CLOEXEC)
+            opened.callback(os.close, descriptor)
+            watched.path, watched.name = f"/proc/self/fd/{descriptor}", source.name or source.path
+            watched.expected = _beginning(watched)
+        yield watched
+
+
+def _is_the_live_name(place: Place) -> bool:
+    """Tell whether a log stood under the name that it is written under, not that of a rotated one."""
+    folder, name = os.path.split(place.path)
+    return os.path.join(os.path.realpath(folder), name) == place.family  # noqa: PTH118
 
 
 def _is_the_log(source: Source, key: Key) -> bool:

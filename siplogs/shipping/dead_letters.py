@@ -51,24 +51,43 @@ class DeadLetters:
         """Append documents so that they survive a crash right afterwards. Raises DeliveryError."""
         now = datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
         letters = (Letter(one.index, one.id, now, error, Raw(one.body)) for one, error in refused)
-        text = b"".join(msgspec.json.encode(letter) + b"\n" for letter in letters)
+        self._write([msgspec.json.encode(letter) + b"\n" for letter in letters])
+
+    def _write(self, lines: Sequence[bytes]) -> None:
         try:
             self.path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
             with _locked(self.path) as file:
                 is_new = not os.fstat(file).st_size
-                _append(file, text)
+                _append(file, b"".join(lines))
             if is_new:
                 _save_name(self.path.parent)
         except OSError as error:
             raise DeliveryError(
-                f"cannot keep {len(refused)} refused documents in {self.path} ({error.strerror}): make room or set"
+                f"cannot keep {len(lines)} refused documents in {self.path} ({error.strerror}): make room or set"
                 " delivery.dead_letters; nothing is lost, run again"
             ) from error
 
     def letters(self) -> Iterator[Letter]:
         """Yield what waits, the oldest first; what a crash left of a line is passed over. Raises ConfigError."""
+        yield from (letter for _, letter in self._read() if letter is not None)
+
+    def damaged(self) -> Iterator[str]:
+        """Say of each line that is no dead letter where it is, and what to do. Raises ConfigError."""
+        for place, letter in self._read():
+            if letter is None:
+                yield f"{place}: is no dead letter: mend or delete the line"
+
+    def where(self) -> str:
+        """Return the file that letters wait in, or both, for while they are sent they are in another one."""
+        there = [str(path) for path in (self._taken, self.path) if os.path.exists(path)]  # noqa: PTH110 (never raises)
+        return " and ".join(there) or str(self.path)
+
+    def _read(self) -> Iterator[tuple[str, Letter | None]]:
         for file in self._files():
-            yield from filter(None, map(_letter, file))
+            for number, line in enumerate(file, 1):
+                letter = _letter(line)
+                if letter is not None or _is_damaged(line):
+                    yield f"{file.name}:{number}", letter
 
     def waiting(self) -> int:
         """Return how many letters wait; a file that did not change is not counted again. Raises ConfigError."""
@@ -98,7 +117,7 @@ class DeadLetters:
         """Yield the kept documents, a set at a time, to be sent again.
 
         A set is given up once the caller comes back for the next; one whose sending failed is yielded by the next call.
-        Raises DeliveryError when another process is at it, or when a line is no dead letter.
+        Lines that are no dead letters stay in the file. Raises DeliveryError when another process is at it.
         """
         if not self.path.parent.is_dir():
             return
@@ -128,17 +147,20 @@ class DeadLetters:
         return True
 
     def _send_taken(self) -> Iterator[Iterator[Document]]:
+        damaged: list[bytes] = []
         with self._taken.open("rb") as file:
-            yield self._documents(file)
+            yield self._documents(file, damaged)
+        if damaged:
+            self._write(damaged)
         self._taken.unlink()
 
-    def _documents(self, lines: Iterable[bytes]) -> Iterator[Document]:
-        for number, line in enumerate(lines, 1):
+    def _documents(self, lines: Iterable[bytes], damaged: list[bytes]) -> Iterator[Document]:
+        for line in lines:
             letter = _letter(line)
             if letter:
                 yield Document(letter.index, letter.id, bytes(letter.document))
-            elif line.endswith(b"\n") and not line.isspace():
-                raise DeliveryError(f"{self._taken}:{number}: is no dead letter: mend or delete the line")
+            elif _is_damaged(line):
+                damaged.append(line)
 
 
 def _letter(line: bytes) -> Letter | None:
@@ -148,6 +170,11 @@ def _letter(line: bytes) -> Letter | None:
         return None
 
 
+def _is_damaged(line: bytes) -> bool:
+    """Tell whether a line that is no letter once was one: what a crash left of the last line was not."""
+    return line.endswith(b"\n") and not line.isspace()
+
+
 @contextmanager
 def _locked(path: Path) -> Iterator[int]:
     """Open a file for appending under a lock; a file renamed while waiting for the lock is opened anew."""
@@ -155,11 +182,18 @@ def _locked(path: Path) -> Iterator[int]:
         file = os.open(path, os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o600)
         try:
             fcntl.flock(file, fcntl.LOCK_EX)
-            if path.exists() and os.path.samestat(os.fstat(file), path.stat()):
+            if _is_at(path, file):
                 yield file
                 return
         finally:
             os.close(file)
+
+
+def _is_at(path: Path, file: int) -> bool:
+    try:
+        return os.path.samestat(os.fstat(file), path.stat())
+    except FileNotFoundError:
+        return False
 
 
 def _save_name(folder: Path) -> None:

@@ -24,7 +24,8 @@ _FATAL: Final = {
 _FULL: Final = "shards open"
 _LONGEST_PAUSE: Final = 60.0
 _LONGEST_WISH: Final = 600.0
-_REFUSED_AS_A_WHOLE: Final = {400, 413}
+_TOO_LARGE: Final = 413
+"""Whoever says so, a proxy too, means the request: a smaller one may pass."""
 _AT_ONCE: Final = 2
 
 
@@ -128,7 +129,8 @@ class _Shipment:
             except UnreachableError as error:
                 left, wish, trouble = waiting, None, str(error)
             else:
-                left, wish, trouble = self._judge(waiting, answer), answer.retry_after, _trouble(answer)
+                left, wish = self._judge(waiting, answer), answer.retry_after
+                trouble = self._trouble(answer) if left else ""
             self._control.check()
             fruitless = fruitless + 1 if len(left) == len(waiting) else 1
             waiting = left
@@ -151,7 +153,9 @@ class _Shipment:
             return self._judge_each(sent, answer.body)
         if answer.status == 429 or answer.status >= 500:
             return sent
-        if answer.status not in _REFUSED_AS_A_WHOLE:
+        if answer.status != _TOO_LARGE and self._server.stranger(answer):
+            return sent
+        if answer.status not in {400, _TOO_LARGE}:
             raise self._server.refusal(answer, "sending documents")
         if len(sent) == 1:
             self._refuse(sent[0], Refusal(answer.status, "refused_alone", reason(answer.body)))
@@ -175,9 +179,19 @@ class _Shipment:
             elif _is_passing(item):
                 again.append(document)
             else:
-                error = item.get("error", {})
-                self._refuse(document, Refusal(status, error.get("type", ""), reason({"error": error})))
+                error = item.get("error")
+                kind = str(error.get("type", "")) if isinstance(error, dict) else ""
+                self._refuse(document, Refusal(status, kind, reason({"error": error})))
         return again
+
+    def _trouble(self, answer: Answer) -> str:
+        items = answer.body.get("items", ()) if isinstance(answer.body, dict) else ()
+        for item in filter(_is_passing, _items(answer.body, len(items)) or ()):
+            full = item["status"] == 400
+            what = "has no room for more indices; prune, or raise the limit" if full else "is overloaded"
+            return f"Elasticsearch {what} ({item['status']}: {reason(item)})"
+        overloaded = f"Elasticsearch is overloaded ({answer.status}: {reason(answer.body)})"
+        return self._server.stranger(answer) or overloaded
 
     def _refuse(self, document: Document, refusal: Refusal) -> None:
         if refusal.type in _FATAL:
@@ -200,16 +214,6 @@ def _is_passing(item: dict[str, Any]) -> bool:
     """Tell whether a document may be taken later: the server has too much to do, or no room for another index."""
     status: int = item["status"]
     return status == 429 or status >= 500 or (status == 400 and _FULL in reason(item))
-
-
-def _trouble(answer: Answer) -> str:
-    items = answer.body.get("items", ()) if isinstance(answer.body, dict) else ()
-    for item in filter(_is_passing, _items(answer.body, len(items)) or ()):
-        what = "has no room for more indices; prune, or raise the limit" if item["status"] == 400 else "is overloaded"
-        return f"Elasticsearch {what} ({item['status']}: {reason(item)})"
-    if answer.status == 200:
-        return "what answers is not Elasticsearch's bulk API: see what stands between, and elasticsearch.url"
-    return f"Elasticsearch is overloaded ({answer.status}: {reason(answer.body)})"
 
 
 def _batches(documents: Iterable[Document], limits: Limits) -> Iterator[list[Document]]:

@@ -6,13 +6,12 @@ that was held. Whether a log is still written to is judged by what is seen of it
 file server differ, and the host's may be set.
 """
 
-import glob
 import os
 import re
+import resource
 import time
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
-from fnmatch import fnmatch
 from pathlib import Path
 from typing import Final, NamedTuple
 
@@ -20,18 +19,20 @@ from msgspec import Struct
 
 from siplogs.errors import SourceError
 from siplogs.pipeline import ReadOptions
+from siplogs.shipping.paths import beside, covers, folders
 from siplogs.shipping.state import Place
 from siplogs.shipping.twins import Found, Key, fingerprint, is_unread, recognised, signature_of, told_apart
 from siplogs.sources import Source, find_sets
-from siplogs.sources.pipe import STANDARD_INPUT
-from siplogs.sources.rotation import log_name
 from siplogs.sources.source import shown
 
 FIRST_LINE: Final = 1024
 _TRUSTED: Final = 10
 _HELD_SECONDS: Final = 3600.0
+_MOST_HELD: Final = 4096
 _EMPTY: Final = re.compile(r": the (file|\w+ archive) is empty")
 _PASSING: Final = (": no such file", ": another file took its place", ": became shorter")
+
+_UNREADABLE: Final = (": permission denied", ": cannot be read")
 
 Look = tuple[float, ...]
 File = tuple[Key, tuple[int, ...]]
@@ -57,7 +58,8 @@ class Log(NamedTuple):
 class Followed:
     """The logs of some inputs; `look` finds them, `changed` says cheaply whether that would bring anything new.
 
-    `families` are those that the last search found anything of, and how they are read.
+    `families` are those that the last search found anything of, and how they are read; `trouble` says which log that is
+    there it could not read, and why, "" for none.
     """
 
     def __init__(
@@ -71,6 +73,7 @@ class Followed:
         steady: Callable[[], float] = time.monotonic,
     ) -> None:
         self.families: dict[str, ReadOptions] = {}
+        self.trouble = ""
         self._inputs = inputs
         self._idle = idle
         self._warn = warn
@@ -108,10 +111,7 @@ class Followed:
 
     def covers(self, place: Place) -> bool:
         """Tell whether a log would be found if it were there."""
-        if place.family in self.families:
-            return True
-        paths = [path for one in self._inputs for path in one.paths]
-        return any(path in (place.path, os.path.dirname(place.path)) or fnmatch(place.path, path) for path in paths)  # noqa: PTH120
+        return place.family in self.families or self._input_of(place) is not None
 
     def has(self, key: Key) -> bool:
         """Tell whether a log was found the last time."""
@@ -123,9 +123,9 @@ class Followed:
         return any(log.key != key and recognised(log.source, [place]) for log in began)
 
     def is_at(self, place: Place) -> bool:
-        """Tell whether the file of a place still stands at its path, as far as it cannot be read and told to be new."""
+        """Tell whether the file of a place may stand at its path still, and cannot be read or told to be new."""
         known = any(log.source.path == place.path for log in self._logs.values())
-        return not known and look(place.path)[:2] == place.inode != ()
+        return not known and (look(place.path)[:2] == place.inode != () or _is_hidden(place.path))
 
     def release(self, places: Mapping[Key, Place]) -> list[Key]:
         """Close held files that were read to the end and are at rest: deleted ones, which are returned, at once."""
@@ -178,16 +178,17 @@ class Followed:
             if identity != fingerprint(log.key[1]):
                 return None
             logs.append(self._log(log.key, source, log.options, places))
+        self._hold(logs)
         return logs
 
     def _searched(self, places: Mapping[Key, Place]) -> list[Log]:
-        self.families, self._around = {}, {}
+        self.families, self._around, self.trouble = {}, {}, ""
         groups: dict[Key, list[Found]] = {}
         known: dict[Key, dict[Key, Place]] = {}
         for (family, identity), place in places.items():
             known.setdefault((family, fingerprint(identity)), {})[family, identity] = place
-        last = _last_changes(places.values())
-        listed: list[tuple[Key, Source, ReadOptions, bool]] = []
+        last, astray = _last_changes(places.values(), self._clock())
+        listed: list[tuple[Key, Source, ReadOptions, bool, bool]] = []
         for one in self._inputs:
             for family, source, asked in self._sources(one):
                 self.families.setdefault(family, one.options)
@@ -196,19 +197,26 @@ class Followed:
                     self._around[source.path] = _look_of(source)
                 else:
                     lately = (source.modified or 0.0) >= last.get(family, 1e18)
-                    listed.append((key, source, one.options, asked or lately))
-        there: set[File] = {(key, source.inode) for key, source, _, _ in listed}
-        for key, source, options, wanted in listed:
-            if wanted or self._is_known(key, source, known.get(key, {}), there):
+                    listed.append((key, source, one.options, asked, lately))
+        there: set[File] = {(key, source.inode) for key, source, *_ in listed}
+        followers: set[str] = set()
+        for key, source, options, asked, lately in listed:
+            met = not asked and (lately or self._is_known(key, source, known.get(key, {}), there))
+            if asked or met or key[0] in followers:
                 groups.setdefault(key, []).append((source, options))
+            if met and key[0] in astray:  # times do not tell what is new: the order does
+                followers.add(key[0])
         self._join_held(groups, places)
         found: dict[Key, Found] = {}
         for key, files in groups.items():
             apart, waiting = told_apart(key, files, known.get(key, {}))
             found |= apart
             self._around |= {source.path: _look_of(source) for source in waiting}
-        found |= {key: (source, self._options_of(key)) for key, source in self._moved(places, found.keys())}
-        return [self._log(key, source, options, places) for key, (source, options) in found.items()]
+        moved = self._moved(places, found.keys())
+        found |= {key: (source, self._options_of(key, places[key])) for key, source in moved}
+        logs = [self._log(key, source, options, places) for key, (source, options) in found.items()]
+        self._hold(logs)
+        return logs
 
     def _is_known(self, key: Key, source: Source, places: Mapping[Key, Place], there: Collection[File]) -> bool:
         """Tell whether a file beside a log is one of those that were followed; what is not is unpacked but once."""
@@ -223,24 +231,29 @@ class Followed:
 
     def _sources(self, one: Input) -> Iterator[tuple[str, Source, bool]]:
         """Yield family, log, and whether it was asked for: beside one that was, its rotations are found as well."""
-        beside = _rotations(one.paths)
-        quiet = tuple(f"{shown(path)}: " for path in beside)
+        rotated = beside(one.paths)
+        quiet = tuple(f"{shown(path)}: " for path in rotated)
         for attempt in (1, 2):
-            self._around |= {folder: look(folder) for folder in _folders(one.paths)}
+            self._around |= {folder: look(folder) for folder in folders(one.paths)}
             warnings: list[str] = []
-            sets = find_sets([*one.paths, *beside], warn=warnings.append)
+            sets = find_sets([*one.paths, *rotated], warn=warnings.append)
             empty = [(text[: found.start()], found[1]) for text in warnings if (found := _EMPTY.search(text))]
             warnings = [text for text in warnings if not _EMPTY.search(text) and not text.startswith(quiet)]
             if attempt == 2 or not any(map(is_passing, warnings)):
                 break
         for text in warnings:
-            self._warn(text)
+            self._complain(text)
         self._around |= {path: _look_of_empty(path, kind) for path, kind in empty}
         for log in sets:
             for source in log.sources:
                 folder = str(Path(source.path).parent)
                 self._around.setdefault(folder, look(folder))
-                yield log.family, source, source.path not in beside
+                yield log.family, source, source.path not in rotated
+
+    def _complain(self, text: str) -> None:
+        if any(words in text for words in _UNREADABLE):
+            self.trouble = text
+        self._warn(text)
 
     def _key(self, family: str, source: Source) -> Key | None:
         """Identify a log, unless its first line is not there yet."""
@@ -252,15 +265,12 @@ class Followed:
             identity = source.identity()
         except SourceError as error:
             if not is_passing(error):
-                self._warn(str(error))
+                self._complain(str(error))
             return None
         return (family, identity) if identity else None
 
     def _log(self, key: Key, source: Source, options: ReadOptions, places: Mapping[Key, Place]) -> Log:
-        live = self._is_live(key, source, places)
-        if live and key not in self._held and not source.name:
-            self._hold(key, source)
-        return Log(key, source, options, live, signature_of(source))
+        return Log(key, source, options, self._is_live(key, source, places), signature_of(source))
 
     def _is_live(self, key: Key, source: Source, places: Mapping[Key, Place]) -> bool:
         """Tell whether a log changed lately, as far as was seen; of one that is new its time of change has to tell."""
@@ -277,14 +287,17 @@ class Followed:
         """Judge by the clock alone, where nothing else can be waited for."""
         return self._once and self._clock() - (source.modified or 0.0) >= self._idle * _TRUSTED
 
-    def _hold(self, key: Key, source: Source) -> None:
-        """Keep a file open that is written to, so that its end can be read wherever it goes."""
-        with suppress(OSError):
-            descriptor = os.open(source.path, os.O_RDONLY | os.O_CLOEXEC)
-            if _inode(descriptor) == source.inode:
-                self._held[key] = descriptor
-            else:
-                os.close(descriptor)
+    def _hold(self, logs: Sequence[Log]) -> None:
+        """Keep files open that are written to, so that their ends can be read wherever they go; the youngest first."""
+        new = [log for log in logs if log.live and log.key not in self._held and not log.source.name]
+        room = max(_most_held() - len(self._held), 0)
+        for log in sorted(new, key=lambda log: log.source.modified or 0.0, reverse=True)[:room]:
+            with suppress(OSError):
+                descriptor = os.open(log.source.path, os.O_RDONLY | os.O_CLOEXEC)
+                if _inode(descriptor) == log.source.inode:
+                    self._held[log.key] = descriptor
+                else:
+                    os.close(descriptor)
 
     def _join_held(self, groups: Mapping[Key, list[Found]], places: Mapping[Key, Place]) -> None:
         """Let held files that are at none of their paths any more stand beside those that begin like them."""
@@ -294,24 +307,36 @@ class Followed:
                 continue
             source = self._held_source(key, places[key])
             if source is not None:
-                files.insert(0, (source, self._options_of(key)))
+                files.insert(0, (source, self._options_of(key, places[key])))
 
     def _moved(self, places: Mapping[Key, Place], found: Collection[Key]) -> Iterator[tuple[Key, Source]]:
         """Find logs that left their paths: by the descriptor that is held, or by inode in their folder."""
-        folders: dict[str, dict[int, str]] = {}
+        inside: dict[str, dict[int, str]] = {}
         for key, place in places.items():
             if key in found:
                 continue
-            source = self._held_source(key, place)
-            if source is None and self.covers(place):
-                source = _found_by_inode(place, folders)
+            if not self.covers(place):
+                self._drop(key)
+                continue
+            source = self._held_source(key, place) or _found_by_inode(place, inside)
             if source is not None:
                 yield key, source
 
-    def _options_of(self, key: Key) -> ReadOptions:
+    def _input_of(self, place: Place) -> Input | None:
+        """Return the input that names a log, its folder, or the log whose rotation it is."""
+        names = (place.path, place.family)
+        return next((one for one in self._inputs if any(covers(one.paths, name) for name in names)), None)
+
+    def _options_of(self, key: Key, place: Place) -> ReadOptions:
+        """Return how a log is read that stands at none of its paths any more."""
         if key in self._logs:
             return self._logs[key].options
-        return self.families.get(key[0], self._inputs[0].options)
+        one = self._input_of(place)
+        return self.families[key[0]] if one is None else one.options
+
+    def _drop(self, key: Key) -> None:
+        if key in self._held:
+            os.close(self._held.pop(key))
 
     def _held_source(self, key: Key, place: Place) -> Source | None:
         descriptor = self._held.get(key)
@@ -324,7 +349,7 @@ class Followed:
         except SourceError:
             if self.is_at(place):  # it must not be read at the moment
                 return None
-        os.close(self._held.pop(key))
+        self._drop(key)
         return None
 
 
@@ -340,6 +365,29 @@ def look(path: str) -> Look:
     except (OSError, ValueError):
         return ()
     return status.st_dev, status.st_ino, status.st_size, status.st_mtime
+
+
+def _is_hidden(path: str) -> bool:
+    """Tell whether it must not be known what stands at a path."""
+    try:
+        os.stat(path)  # noqa: PTH116
+    except PermissionError:
+        return True
+    except (OSError, ValueError):
+        return False
+    return False
+
+
+def allow_many_files() -> None:
+    """Let this process open as many files as it may: one that follows holds open what is written to."""
+    hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+    with suppress(OSError, ValueError):
+        resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+
+
+def _most_held() -> int:
+    """Return how many files may be held open: there has to be room for those that are read, and for connections."""
+    return min(resource.getrlimit(resource.RLIMIT_NOFILE)[0] // 2, _MOST_HELD)
 
 
 def _look_of_empty(path: str, kind: str) -> Look:
@@ -362,37 +410,19 @@ def _named(source: Source, name: str) -> Source:
     return source
 
 
-def _last_changes(places: Iterable[Place]) -> dict[str, float]:
-    """Return when each family was changed last, as far as it was read, by the clock of its file server."""
+def _last_changes(places: Iterable[Place], now: float) -> tuple[dict[str, float], set[str]]:
+    """Return when each family was changed last, as far as it was read, by the clock of its file server.
+
+    Also the families of which that is not sure: nothing of a log was read yet, or a clock was set back since.
+    """
     last: dict[str, float] = {}
+    astray: set[str] = set()
     for place in places:
         changed = place.changed_at or place.last_seen
         last[place.family] = max(changed, last.get(place.family, 0.0))
-    return last
-
-
-def _rotations(paths: Sequence[str]) -> list[str]:
-    """Return the rotated files beside live logs that were named by themselves."""
-    found: list[str] = []
-    for path in paths:
-        name = os.path.basename(path)  # noqa: PTH119 (paths stay as given)
-        if path == STANDARD_INPUT or not name or log_name(name).family != name:
-            continue
-        if not os.path.lexists(path) and glob.has_magic(path):
-            continue
-        folder = os.path.dirname(path)  # noqa: PTH120
-        with suppress(OSError):
-            names = sorted(entry.name for entry in os.scandir(folder or ".") if entry.is_file())
-            found += [os.path.join(folder, one) for one in names if one != name and log_name(one).family == name]  # noqa: PTH118
-    return [path for path in found if path not in paths]
-
-
-def _folders(paths: Sequence[str]) -> Iterator[str]:
-    """Yield the folders in which files of these paths would appear, as far as they are known."""
-    for path in paths:
-        folder = path if os.path.isdir(path) else os.path.dirname(path) or "."  # noqa: PTH112, PTH120
-        if path != STANDARD_INPUT and not glob.has_magic(folder):
-            yield folder
+        if place.changed_at is None or changed > now:
+            astray.add(place.family)
+    return last, astray
 
 
 def _found_by_inode(place: Place, folders: dict[str, dict[int, str]]) -> Source | None:

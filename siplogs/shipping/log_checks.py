@@ -1,14 +1,15 @@
 """What `siplogs doctor` proves of the logs: found, readable, recognised, with SIP in them, and with sane times."""
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from datetime import datetime, timedelta
+from datetime import datetime
 from pathlib import Path
 from typing import Final
 
 from siplogs.enrich.clock import Clock
 from siplogs.errors import SourceError
+from siplogs.outputs.text import counted
 from siplogs.packs import unwrap
-from siplogs.pipeline import Engine, Part, Reading, engine
+from siplogs.pipeline import Engine, Part, Reading, ReadOptions, engine
 from siplogs.shipping.access import Shipper
 from siplogs.shipping.checks import BROKEN, DAY, HOUR, OK, WARNING, Finding
 from siplogs.shipping.collect import Input
@@ -23,7 +24,7 @@ _LATE: Final = 120.0
 _LIVE: Final = 3600.0
 _EXACT: Final = 30.0
 _FARTHEST_ZONE: Final = 26 * 3600.0
-_DENIED: Final = ": permission denied; "
+_DENIED: Final = ": permission denied for the user "
 _EMPTY: Final = ": the file is empty; "
 
 Silent = Callable[[Reading], Iterable[str]]
@@ -39,9 +40,9 @@ def check_logs(inputs: Sequence[Input], user: Shipper, now: float, silent: Silen
         with user.acting():
             sets = find_sets(one.paths, warn=troubles.append)
         for trouble in troubles:
-            yield _trouble(trouble, user, now, alone=not sets)
+            yield _trouble(trouble, now, alone=not sets)
         for log in sets:
-            files = f"{len(log.sources)} file{'s' * (len(log.sources) != 1)}"
+            files = counted(len(log.sources), "file")
             yield Finding("logs", OK, f"{log.family}: {files}, readable for the user {user.name}")
             yield from _check_log(one, log, now, silent)
 
@@ -52,25 +53,12 @@ def last_written(inputs: Sequence[Input]) -> float:
     return max((source.modified or 0.0 for log in sets for source in log.sources if source.seekable), default=0.0)
 
 
-def _trouble(trouble: str, user: Shipper, now: float, *, alone: bool) -> Finding:
+def _trouble(trouble: str, now: float, *, alone: bool) -> Finding:
     """Judge what was met while logs were looked for; it is `alone` where none was found."""
-    path, denied, remedy = trouble.partition(_DENIED)
-    if denied:
-        who = f"permission denied for the user {user.name}"
-        return Finding("logs", BROKEN, f"{path}: {who}; {_let_in(user, remedy)}")
     name, is_empty, _ = trouble.partition(_EMPTY)
     if is_empty:
         return _empty(Path(name), trouble, now)
-    return Finding("logs", BROKEN if alone else WARNING, trouble)
-
-
-def _let_in(user: Shipper, remedy: str) -> str:
-    """Say which group has to let the user in: reading as root is for looking, not for a service."""
-    group = remedy.partition("group ")[2]
-    if group:
-        return f"usermod -aG {group} {user.name}, and restart what ships"
-    readable = "let its group (adm, asterisk or freeswitch) read the log and its folders (logrotate: create 0640)"
-    return f"{readable}, and the user into the group: usermod -aG GROUP {user.name}"
+    return Finding("logs", BROKEN if alone or _DENIED in trouble else WARNING, trouble)
 
 
 def _empty(path: Path, trouble: str, now: float) -> Finding:
@@ -104,12 +92,12 @@ def _check_log(one: Input, log: LogSet, now: float, silent: Silent) -> Iterator[
         yield Finding("pack", BROKEN, f"{source.path}: {why}")
         return
     yield Finding("pack", OK, f"{source.path}: {', '.join(reading.products)}")
-    told = _last_time(source, compiled, reading.products)
+    told = _last_time(source, one.options, compiled, reading.products)
     if messages:
         yield _sip(source, compiled, messages, told)
     else:
         yield Finding("sip", WARNING, f"{source.path}: {' '.join(silent(reading))}")
-    yield _clock(source, compiled, told, now)
+    yield _clock(source, one.options, told, now)
 
 
 def _sip(source: Source, compiled: Engine, messages: Sequence[tuple[str, str | None]], told: float | None) -> Finding:
@@ -117,14 +105,14 @@ def _sip(source: Source, compiled: Engine, messages: Sequence[tuple[str, str | N
     moment, pack = messages[-1]
     late = (told or 0.0) - datetime.fromisoformat(moment).timestamp()
     if late <= HOUR:
-        return Finding("sip", OK, f"{source.path}: {len(messages):,} SIP messages in the last MB")
+        return Finding("sip", OK, f"{source.path}: {counted(len(messages), 'SIP message')} in the last MB")
     switch = compiled.packs[pack].data.off if pack in compiled.packs else ""
     again = f"switch it on again with {switch}" if switch else "switch it on again"
     text = f"the last SIP message is {age(late)} older than the last line: was SIP logging switched off? {again}"
     return Finding("sip", WARNING, f"{source.path}: {text}")
 
 
-def _clock(source: Source, compiled: Engine, told: float | None, now: float) -> Finding:
+def _clock(source: Source, options: ReadOptions, told: float | None, now: float) -> Finding:
     """Compare the time that the last line tells with the moment at which it was written."""
     modified = source.modified or 0.0
     if now - modified > DAY:
@@ -139,16 +127,14 @@ def _clock(source: Source, compiled: Engine, told: float | None, now: float) -> 
     quarters = round(off / _QUARTER)
     exact = quarters and abs(off - quarters * _QUARTER) <= _EXACT and abs(off) <= _FARTHEST_ZONE
     if exact and now - modified < _LIVE:  # that of a copy, long after its last line, would be chance
-        zone = compiled.options.timezone or "that of this host"
-        text = (
-            f"its times are {timedelta(seconds=abs(quarters) * _QUARTER)} h {where} the clock, read in the zone {zone}"
-        )
+        zone = f"the zone {options.timezone}" if options.timezone else "this host's zone"
+        text = f"its times are {abs(quarters) / 4:g} h {where} the clock, read in {zone}"
         return Finding("clock", BROKEN, f"{source.path}: {text}; set the timezone in which the PBX logs")
-    text = f"its last line tells a time {timedelta(seconds=round(abs(off)))} h {where} that of its writing"
+    text = f"its last line tells a time {age(abs(off))} {where} that of its writing"
     return Finding("clock", WARNING, f"{source.path}: {text}; check the clocks, or whether it is a copy")
 
 
-def _last_time(source: Source, compiled: Engine, products: tuple[str, ...]) -> float | None:
+def _last_time(source: Source, options: ReadOptions, compiled: Engine, products: tuple[str, ...]) -> float | None:
     packs = [pack for pack in compiled.packs.values() if pack.product in products]
     start = max((source.size or 0) - _LAST_LINES, 0)
     try:
@@ -156,7 +142,7 @@ def _last_time(source: Source, compiled: Engine, products: tuple[str, ...]) -> f
     except SourceError:
         return None
     text = b"".join(piece.data for piece in unwrap([block], [pack.prefix.start for pack in packs]))
-    clock = Clock(compiled.zone, source.modified)
+    clock = Clock(options.zone, source.modified)
     for line in reversed(text.splitlines()):
         for pack in packs:
             found = pack.prefix.match(line, 0)

@@ -1,23 +1,27 @@
-"""What a running `tail` says of itself: in the state for `siplogs status`, and in a file for node_exporter."""
+"""What `tail` and `ship` say of themselves: in the state for `siplogs status`, and in a file for node_exporter."""
 
 import os
 import time
 from collections import deque
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Final
 
+from siplogs.errors import SiplogsError, StateError
 from siplogs.shipping.dead_letters import DeadLetters
-from siplogs.shipping.state import Pulse, State
+from siplogs.shipping.state import Place, Pulse, State
 from siplogs.shipping.status import prometheus, survey
+
+RUN_AGAIN: Final = ", run again"
+"""What errors of a delivery advise at their end; what runs again by itself leaves it out."""
 
 _WINDOW_SECONDS: Final = 60.0
 _OFTEN_SECONDS: Final = 5.0
 
 
 class Monitor:
-    """Is told by the daemon's loop what happens, and notes it: at once when trouble begins or ends, else now and then.
+    """Is told by who ships what happens, and notes it: at once when trouble begins or ends, else now and then.
 
     `metrics` is the file for node_exporter, "" for none; one that cannot be written is a warning.
     """
@@ -36,12 +40,18 @@ class Monitor:
         self._metrics = Path(metrics) if metrics else None
         self._warn = warn
         self._clock = clock
-        self._pulse = Pulse(process=os.getpid(), started=clock())
+        before = state.pulse() or Pulse()
+        self._pulse = Pulse(process=os.getpid(), started=clock(), passed=before.passed, unread=before.unread)
         self._lately: deque[tuple[float, int]] = deque()
 
     def take_over(self, other: "Monitor") -> None:
-        """Go on with what another one of this process counted."""
+        """Go on with what another one of this process counted; a file of metrics that is kept no more goes."""
         self._pulse, self._lately = other._pulse, other._lately
+        if other._metrics is not None and other._metrics != self._metrics:
+            try:
+                other._metrics.unlink(missing_ok=True)
+            except OSError as error:
+                self._warn(f"{other._metrics}: {error.strerror}; delete it, for it is kept no more")
 
     def settled(self, number: int) -> None:
         """So many events were acknowledged or kept as dead letters."""
@@ -59,11 +69,28 @@ class Monitor:
         self._pulse.failures += 1
         self._trouble(trouble)
 
-    def passed(self, began: float) -> None:
-        """A pass that began then read everything that was there."""
-        recovered, self._pulse.failures = bool(self._pulse.failures), 0
-        self._pulse.passed = began
-        self._note(now=recovered, metrics=True)
+    @contextmanager
+    def noting_failure(self) -> Iterator[None]:
+        """Note why the one pass of a run was given up."""
+        try:
+            yield
+        except SiplogsError as error:
+            with suppress(StateError):
+                self.failed(str(error).removesuffix(RUN_AGAIN))
+            raise
+
+    def passed(self, began: float, unread: str, places: Iterable[Place]) -> None:
+        """A pass that began then read everything that was there, or all but what `unread` says, one log and why.
+
+        `places` are the logs: where some were not read, it is noted of each other one when it was looked at.
+        """
+        news = bool(self._pulse.failures) or unread != self._pulse.unread
+        self._pulse.failures, self._pulse.unread = 0, unread
+        if unread:
+            self._state.save([place for place in places if place.last_seen >= began])
+        else:
+            self._pulse.passed = began
+        self._note(now=news, metrics=True)
 
     def stopped(self) -> None:
         """The daemon ends: what node_exporter reads has to say so."""

@@ -21,23 +21,33 @@ from msgspec import Struct
 from siplogs.errors import StateError
 
 APPLICATION: Final = 0x51BC1095
-VERSION: Final = 2
+VERSION: Final = 3
+_MAGIC: Final = b"SQLite format 3\0"
+_APPLICATION_AT: Final = 68
+"""Where SQLite's header holds the application's number (its file format, section 1.3)."""
+
 _BUSY_SECONDS: Final = 10.0
 _LOCK_SECONDS: Final = 0.5
 """For how long a lock is tried to get: whoever asks who has it holds it for a moment."""
 
 _PULSE: Final = "CREATE TABLE pulse (id INTEGER PRIMARY KEY CHECK (id = 1), said BLOB NOT NULL);"
+_SENDING: Final = "CREATE TABLE sending (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;"
 _SCHEMA: Final = f"""
 CREATE TABLE logs (
     family TEXT NOT NULL, identity TEXT NOT NULL, path TEXT NOT NULL, seen TEXT NOT NULL, size INTEGER NOT NULL,
     done INTEGER NOT NULL, settled INTEGER NOT NULL, dated BLOB NOT NULL, products TEXT NOT NULL, tail TEXT NOT NULL,
     whole INTEGER NOT NULL, lost INTEGER NOT NULL, acknowledged REAL NOT NULL, last_seen REAL NOT NULL,
-    PRIMARY KEY (family, identity)
+    since TEXT NOT NULL DEFAULT '', PRIMARY KEY (family, identity)
 ) WITHOUT ROWID;
 CREATE TABLE counts (name TEXT PRIMARY KEY, number INTEGER NOT NULL) WITHOUT ROWID;
 {_PULSE}
+{_SENDING}
 """
-_MIGRATIONS: Final[dict[int, str]] = {2: _PULSE}
+_THIRD: Final = """
+ALTER TABLE logs ADD COLUMN since TEXT NOT NULL DEFAULT '';
+INSERT INTO counts SELECT 'lost', SUM(lost) FROM logs HAVING SUM(lost) > 0;
+"""
+_MIGRATIONS: Final[dict[int, str]] = {2: _PULSE, 3: _SENDING + _THIRD}
 """SQL that makes a database of the version before into one of the version that is the key."""
 
 
@@ -48,7 +58,8 @@ class Place(Struct):
     `products` are what the next reading has to know. `tail` is a checksum of what stood before `settled`, of what the
     log begins with as long as that is 0. `seen` is the signature of a file that was read to its end, no more than its
     device and inode before that, and "" once there is nothing left to look for. `size` is its size in bytes when it was
-    seen last; `whole` says that nothing more is expected. `lost` counts bytes deleted before they were read.
+    seen last; `whole` says that nothing more is expected. `lost` counts bytes deleted before they were read. Events of
+    before `since` (as in @timestamp, "" for none) are not wanted.
     """
 
     family: str
@@ -65,6 +76,7 @@ class Place(Struct):
     lost: int = 0
     acknowledged: float = 0.0
     last_seen: float = 0.0
+    since: str = ""
 
     @property
     def inode(self) -> tuple[int, ...]:
@@ -100,8 +112,9 @@ class Pulse(Struct):
 
     `events` counts those that were settled since `started`, `rate` is how many a second lately, `pauses` how often
     Elasticsearch made it wait, `failures` how many passes in a row were given up; `error` is what was wrong last, at
-    `failed`. `passed` is when the last pass began in which everything was read; `beat` is when this was written.
-    A `ship` leaves one behind when it ends, for the sake of `passed`.
+    `failed`. `passed` is when the last pass began in which everything was read; `unread` says of the last pass why a
+    log that is there was not, "" where all were. `beat` is when this was written. A `ship` leaves one behind when it
+    ends, for the sake of `passed` and of what went wrong.
     """
 
     process: int = 0
@@ -114,10 +127,10 @@ class Pulse(Struct):
     failures: int = 0
     error: str = ""
     failed: float = 0.0
+    unread: str = ""
 
 
 _COLUMNS: Final = Place.__struct_fields__
-_SELECT: Final = f"SELECT {', '.join(_COLUMNS)} FROM logs"  # noqa: S608
 _WRITE: Final = f"REPLACE INTO logs ({', '.join(_COLUMNS)}) VALUES ({', '.join('?' * len(_COLUMNS))})"  # noqa: S608
 _ANEW: Final = "run siplogs ship --from-beginning: what is in Elasticsearch already is not doubled"
 
@@ -175,8 +188,9 @@ class State:
 
     def places(self) -> list[Place]:
         """Return what is known of every log."""
+        known = _COLUMNS if self._version >= 3 else _COLUMNS[: _COLUMNS.index("since")]
         with self._guarded():
-            return [_place(row) for row in self._database.execute(_SELECT)]
+            return [_place(row) for row in self._database.execute(f"SELECT {', '.join(known)} FROM logs")]  # noqa: S608
 
     def save(self, places: Iterable[Place], counts: dict[str, int] | None = None) -> None:
         """Write places, and add to the running counts, all of it or nothing."""
@@ -190,9 +204,20 @@ class State:
                 )
 
     def counts(self) -> dict[str, int]:
-        """Return the running counts by name, such as created, present and dead."""
+        """Return the running counts by name, such as created, present, dead, and lost for bytes."""
         with self._guarded():
             return dict(self._database.execute("SELECT name, number FROM counts"))
+
+    def sending(self, name: str) -> str:
+        """Return how what may be under way was sent, "" where that is not known."""
+        with self._guarded():
+            row = self._database.execute("SELECT value FROM sending WHERE name = ?", (name,)).fetchone()
+        return str(row[0]) if row else ""
+
+    def send(self, name: str, value: str) -> None:
+        """Keep how documents are sent from now on."""
+        with self._guarded(), self._database:
+            self._database.execute("REPLACE INTO sending VALUES (?, ?)", (name, value))
 
     def pulse(self) -> Pulse | None:
         """Return what a `tail` said of itself last, if one ever ran here."""
@@ -228,10 +253,7 @@ class State:
         return database
 
     def _prepare(self, database: sqlite3.Connection, *, readonly: bool) -> None:
-        (application,) = database.execute("PRAGMA application_id").fetchone()
         (version,) = database.execute("PRAGMA user_version").fetchone()
-        if application != APPLICATION:
-            raise StateError(f"{self.path}: not a state database of siplogs; name another file with --state")
         if version > VERSION:
             raise StateError(f"{self.path}: written by a newer siplogs (version {version}); upgrade siplogs here")
         if readonly:
@@ -271,12 +293,30 @@ def _is_text(value: str) -> bool:
 
 
 def _beside(path: Path, ending: str) -> Path:
-    return path.with_name(path.name + ending)
+    """Name a file that belongs to a database, which may be known by the name of a symbolic link as well."""
+    whole = Path(os.path.realpath(path))
+    return whole.with_name(whole.name + ending)
 
 
 def _require_file(path: Path) -> None:
+    """Raise StateError where something else stands, before anything is made beside it."""
     if path.exists() and not path.is_file():
         raise StateError(f"{path}: a folder or a device; name a file with --state, such as {path / 'state.db'}")
+    head = _head(path)
+    own = int.from_bytes(head[_APPLICATION_AT:], "big") == APPLICATION
+    if not head or (own and head.startswith(_MAGIC)):
+        return
+    lock = _beside(path, ".lock")
+    if lock.exists() and lock.stat().st_size:
+        raise StateError(_damaged(path, "it begins like another file"))
+    raise StateError(f"{path}: not a state database of siplogs; name another file with --state")
+
+
+def _head(path: Path) -> bytes:
+    if not path.exists():
+        return b""
+    with path.open("rb") as file:
+        return file.read(_APPLICATION_AT + 4)
 
 
 def _is_there(path: Path) -> bool:
@@ -388,8 +428,6 @@ def _explained(path: Path, error: OSError | sqlite3.Error) -> StateError:
         )
     if "readonly" in text or "unable to open" in text:
         return StateError(f"{path}: {text}; let siplogs write the file and its folder, or name another with --state")
-    if "not a database" in text:
-        return StateError(f"{path}: not a state database of siplogs; name another file with --state")
-    if isinstance(error, sqlite3.DatabaseError) and "malformed" in text:
+    if "not a database" in text or "malformed" in text:
         return StateError(_damaged(path, text))
     return StateError(f"{path}: {text}; see whether the disk and the file are sound")

@@ -9,13 +9,14 @@ import re
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
 from pathlib import Path
-from typing import Final, Literal
+from typing import Final, Literal, NamedTuple
 
 from msgspec import Struct, to_builtins
 
 from siplogs.errors import ConfigError
 from siplogs.shipping.dead_letters import DeadLetters
 from siplogs.shipping.state import Place, Pulse, State, holder, signature
+from siplogs.sources.source import shown
 
 _STRAY: Final = re.compile("[\udc80-\udcff]")
 
@@ -26,19 +27,23 @@ _SILENT: Final = 7200.0
 """For how many seconds a daemon without work may be silent: it looks for new logs once an hour at least."""
 
 
+LogState = Literal["read", "behind", "unread", "unreadable", "gone"]
+
+
 class LogStatus(Struct):
     """How far one log was shipped.
 
-    `position` is the offset up to which it was read; of an archive it counts unpacked bytes, `size` those on disk, and
-    `lag_bytes` is None until it was read. `lag_seconds` is how long ago the log was last read to its end, 0 where
-    nothing is unread: the oldest unread byte is younger. `state` is `read` when nothing is unread, `behind`, `unread`
-    for a file that took the name of a log and was not looked at yet, or `gone` for one that is nowhere in its folder.
-    Times are seconds since 1970, 0 for never.
+    `position` is the offset up to which it was read; of an archive it counts unpacked bytes, `size` those on disk.
+    `lag_bytes` is None where it is not known: of an archive until it was read, of a log that must not be looked at.
+    `lag_seconds` is how long ago the log was last read to its end, 0 where nothing is unread: the oldest unread byte is
+    younger. `state` is `read` when nothing is unread, `behind`, `unread` for a file that took the name of a log and was
+    not looked at yet, `unreadable` for one that could not be read when it was last tried or must not be looked at, or
+    `gone` for one that is nowhere in its folder. Times are seconds since 1970, 0 for never.
     """
 
     path: str
     family: str
-    state: Literal["read", "behind", "unread", "gone"]
+    state: LogState
     position: int = 0
     size: int = 0
     lag_bytes: int | None = 0
@@ -51,9 +56,10 @@ class Status(Struct):
     """The state of shipping.
 
     `holder` is the process that works on the state, "" for none. `created`, `present` and `dead` are running counts of
-    events. `waiting` counts dead letters, None where their file must not be read. `tail` is what a running `tail` said
-    of itself last, None when none runs; `failing` says that its last trouble is not over, `hung` that it was not heard
-    of for long. `looked` is when logs were last looked at, `acknowledged` when an event last arrived: seconds since
+    events. `waiting` counts the dead letters in `dead_letters`, None where they must not be read. `tail` is what a
+    running `tail` said of itself last, None when none runs; `failing` says that the last trouble of delivery is not
+    over, `hung` that the `tail` was not heard of for long. `unread` says why a log that is there cannot be read, ""
+    where all can. `looked` is when logs were last looked at, `acknowledged` when an event last arrived: seconds since
     1970, 0 for never. `trouble` says in one line what is wrong at the moment and what to do, "" for nothing.
     """
 
@@ -69,6 +75,7 @@ class Status(Struct):
     logs: list[LogStatus]
     failing: bool = False
     hung: bool = False
+    unread: str = ""
     looked: float = 0.0
     acknowledged: float = 0.0
     trouble: str = ""
@@ -76,46 +83,60 @@ class Status(Struct):
 
 def survey(state: State, letters: DeadLetters, now: float) -> Status:
     """Look at the state and at the files that it knows. Raises StateError."""
-    places, counts, pulse, process = state.places(), state.counts(), state.pulse(), holder(state.path)
-    running = pulse if pulse is not None and process.startswith(f"process {pulse.process} ") else None
-    passed = pulse.passed if pulse else 0.0
+    places, counts, process = state.places(), state.counts(), holder(state.path)
+    pulse = state.pulse() or Pulse()
     acknowledged = max((place.acknowledged for place in places), default=0.0)
+    is_over = pulse.failed <= max(pulse.passed, acknowledged) or (bool(pulse.unread) and not pulse.failures)
+    logs = sorted(_logs(places, pulse, now), key=lambda log: (log.family, log.path))
     found = Status(
         state=str(state.path),
         holder=process,
         created=counts.get("created", 0),
         present=counts.get("present", 0),
         dead=counts.get("dead", 0),
-        lost=sum(place.lost for place in places),
+        lost=max(counts.get("lost", 0), sum(place.lost for place in places)),
         waiting=_waiting(letters),
-        dead_letters=str(letters.path),
-        tail=running,
-        logs=sorted(_logs(places, passed, now), key=lambda log: (log.family, log.path)),
-        failing=running is not None and running.failed > max(running.passed, acknowledged),
-        looked=max(passed, acknowledged, *(place.last_seen for place in places)),
+        dead_letters=letters.where(),
+        tail=pulse if process == f"process {pulse.process} (siplogs tail)" else None,
+        logs=logs,
+        failing=not is_over,
+        unread=pulse.unread or next((_denied(log) for log in logs if log.state == "unreadable"), ""),
+        looked=max(pulse.passed, acknowledged, *(place.last_seen for place in places)),
         acknowledged=acknowledged,
     )
-    _judge(found, now)
+    _judge(found, pulse, now)
     return found
 
 
-def _judge(found: Status, now: float) -> None:
-    """Say what is wrong: the daemon fails or hangs, logs stay behind, or nobody reads them although they grow."""
+def _judge(found: Status, pulse: Pulse, now: float) -> None:
+    """Say what is wrong: delivery fails, the daemon hangs, a log is not read, logs stay behind, or nobody ships."""
     late = max((log.lag_seconds for log in found.logs), default=0.0)
     behind = f"logs are behind for {age(late)}, by {sum(log.lag_bytes or 0 for log in found.logs):,} bytes"
-    silent = now - found.tail.beat if found.tail is not None else 0.0
-    found.hung = silent > (_LONG if late > _LONG else _SILENT)
+    silent = now - pulse.beat
+    due = max((log.lag_seconds for log in found.logs if log.state != "unreadable"), default=0.0)
+    found.hung = found.tail is not None and silent > (_LONG if due > _LONG else _SILENT)
+    last_words = pulse.error if found.failing else pulse.unread
+    last_run = f"the last run, {age(silent)} ago, said: {last_words}" if last_words else ""
     if found.failing and found.tail is not None:
-        found.trouble = f"the daemon waits: {found.tail.error}"
+        found.trouble = f"the daemon waits: {pulse.error}"
     elif found.hung:
         hint = "systemctl restart siplogs-tail, and see journalctl -u siplogs-tail"
         found.trouble = f"{found.holder} was not heard of for {age(silent)}; {hint}"
+    elif found.failing and silent <= _LONG:
+        found.trouble = f"shipping fails; {last_run}"
+    elif found.unread and (found.holder or silent <= _LONG or late <= _LONG):
+        found.trouble = f"a log is not read: {found.unread}"
     elif late > _LONG and found.holder:
-        hint = "see what it says (journalctl -u siplogs-tail), and the load here and of Elasticsearch"
+        unit = "siplogs-ship, or the mail of cron" if found.tail is None else "siplogs-tail"
+        hint = f"see what it says (journalctl -u {unit}), and the load here and of Elasticsearch"
         found.trouble = f"{found.holder} works, but {behind}; {hint}"
     elif late > _LONG:
         hint = "systemctl start siplogs-tail, or see why cron does not run siplogs ship (journalctl -u cron)"
-        found.trouble = f"nobody ships, and {behind}; {hint}"
+        found.trouble = "; ".join(filter(None, (f"nobody ships, and {behind}; {hint}", last_run)))
+
+
+def _denied(log: LogStatus) -> str:
+    return f"{shown(log.path)}: must not be read by who asks; siplogs doctor says what is missing for who ships"
 
 
 def age(seconds: float) -> str:
@@ -144,7 +165,14 @@ def _waiting(letters: DeadLetters) -> int | None:
         return None
 
 
-def _logs(places: Iterable[Place], passed: float, now: float) -> Iterator[LogStatus]:
+class _File(NamedTuple):
+    """Where a log was found, and what it looks like: None where one must not look."""
+
+    path: str
+    look: os.stat_result | None
+
+
+def _logs(places: Iterable[Place], pulse: Pulse, now: float) -> Iterator[LogStatus]:
     families: dict[str, str] = {}
     looked: dict[str, float] = {}
     taken: set[str] = set()
@@ -152,65 +180,95 @@ def _logs(places: Iterable[Place], passed: float, now: float) -> Iterator[LogSta
     # Those whose file is known come first: of the rest only the path is.
     for place in sorted(places, key=lambda one: (not one.seen, -one.last_seen)):
         families.setdefault(place.path, place.family)
-        looked[place.family] = max(passed, place.last_seen, looked.get(place.family, 0.0))
-        path = folders.find(place)
-        if path is None or path in taken:
+        looked[place.family] = max(pulse.passed, place.last_seen, looked.get(place.family, 0.0))
+        file = folders.find(place)
+        if file is None or file.path in taken:
             unread = 0 if place.whole else max(place.size - place.settled, 0)
             yield LogStatus(place.path, place.family, "gone", place.settled, place.size, unread, lost=place.lost)
         else:
-            taken.add(path)
-            yield _log(place, path, passed, now)
-    for path in families.keys() - taken:
+            taken.add(file.path)
+            yield _log(place, file, pulse, now)
+    # One that took the name of a log which was rotated long ago, and could not be read ever since.
+    families |= {family: family for family in looked if _is_named(family, pulse)}
+    new = {path: looked[family] for path, family in families.items() if path not in taken}
+    for path, last in new.items():
+        yield from _new(path, families[path], last, pulse, now)
+
+
+def _new(path: str, family: str, looked: float, pulse: Pulse, now: float) -> Iterator[LogStatus]:
+    """Yield a file that took the name of a log; `looked` is when any of its family was looked at last."""
+    found = None
+    with suppress(PermissionError):
         found = _look(path)
-        if found is not None and found.st_size:
-            lag = max(now - (looked[families[path]] or found.st_mtime), 0.0)
-            yield LogStatus(path, families[path], "unread", 0, found.st_size, found.st_size, lag)
+    if found is not None and found.st_size:
+        closed = _is_named(path, pulse) or _is_closed(path, pulse)
+        since = (pulse.passed if closed else looked) or found.st_mtime  # others may be read all the time
+        state: LogState = "unreadable" if closed else "unread"
+        yield LogStatus(path, family, state, 0, found.st_size, found.st_size, max(now - since, 0.0))
 
 
-def _log(place: Place, path: str, passed: float, now: float) -> LogStatus:
-    found = os.stat(path)  # noqa: PTH116 (as in the loop of the daemon)
-    size, archive = found.st_size, not place.size
+def _log(place: Place, file: _File, pulse: Pulse, now: float) -> LogStatus:
+    archive, found = not place.size, file.look
+    size = place.size if found is None else found.st_size
     position = max(place.settled, 0 if archive else place.read_to)
     if position > size and not archive:  # it was truncated, and what stands there now is new
         position = 0
-    unread: int | None = None if archive else size - position
-    if place.seen == signature((found.st_dev, found.st_ino), size, found.st_mtime):
+    unread: int | None = None if archive or found is None else size - position
+    if found is not None and place.seen == signature((found.st_dev, found.st_ino), size, found.st_mtime):
         unread = 0
     whole = place.last_seen if archive or place.read_to >= place.size else 0.0
-    read = max(passed, whole) or place.acknowledged or found.st_mtime
+    read = max(pulse.passed, whole) or place.acknowledged or (found.st_mtime if found else place.last_seen)
     lag = max(now - read, 0.0) if unread != 0 else 0.0
-    state: Literal["read", "behind"] = "behind" if unread != 0 else "read"
-    return LogStatus(path, place.family, state, position, size, unread, lag, place.acknowledged, place.lost)
+    closed = found is None or _is_named(file.path, pulse) or (unread != 0 and _is_closed(file.path, pulse))
+    state: LogState = "unreadable" if closed else "behind" if unread != 0 else "read"
+    return LogStatus(file.path, place.family, state, position, size, unread, lag, place.acknowledged, place.lost)
+
+
+def _is_named(path: str, pulse: Pulse) -> bool:
+    """Tell whether who shipped last said of a log that it could not be read."""
+    return pulse.unread.startswith(f"{shown(path)}: ")
+
+
+def _is_closed(path: str, pulse: Pulse) -> bool:
+    """Tell whether a log must not be read by who asks, where who shipped last could not read one: it may be another."""
+    return bool(pulse.unread) and not os.access(path, os.R_OK, effective_ids=True)
 
 
 class _Folders:
     """Finds the files of places: by path and, where another file has taken it, in the folder by device and inode."""
 
     def __init__(self) -> None:
-        self._files: dict[Path, dict[tuple[int, ...], str]] = {}
+        self._files: dict[Path, dict[tuple[int, ...], _File]] = {}
 
-    def find(self, place: Place) -> str | None:
-        """Return the path of a place's file now, None when it is gone."""
-        found = _look(place.path)
+    def find(self, place: Place) -> _File | None:
+        """Return a place's file as it is now, None when it is gone."""
+        try:
+            found = _look(place.path)
+        except PermissionError:
+            return _File(place.path, None) if place.inode else None
         if found is not None and place.inode in ((), (found.st_dev, found.st_ino)):
-            return place.path
+            return _File(place.path, found)
         return self._inside(Path(place.family).parent).get(place.inode)
 
-    def _inside(self, folder: Path) -> dict[tuple[int, ...], str]:
+    def _inside(self, folder: Path) -> dict[tuple[int, ...], _File]:
         if folder not in self._files:
             files = self._files[folder] = {}
             with suppress(OSError):
                 for entry in os.scandir(folder):
-                    if entry.is_file():
-                        found = entry.stat()
-                        files[found.st_dev, found.st_ino] = entry.path
+                    with suppress(OSError):
+                        if entry.is_file():
+                            found = entry.stat()
+                            files[found.st_dev, found.st_ino] = _File(entry.path, found)
         return self._files[folder]
 
 
 def _look(path: str) -> os.stat_result | None:
+    """Look at a file; None when it is not there. Raises PermissionError."""
     try:
-        return os.stat(path)  # noqa: PTH116
-    except OSError:
+        return os.stat(path)  # noqa: PTH116 (paths stay as given)
+    except PermissionError:
+        raise
+    except (OSError, ValueError):
         return None
 
 
@@ -223,11 +281,15 @@ def _metrics(status: Status) -> Iterator[str]:
     waiting: Samples = [] if status.waiting is None else [({}, status.waiting)]
     yield from _metric("dead_letters_waiting", "gauge", "Refused documents that wait to be sent again.", waiting)
     yield from _metric("lost_bytes_total", "counter", "Bytes deleted before they were read.", [({}, status.lost)])
+    unreadable: Samples = [({}, int(bool(status.unread)))]
+    yield from _metric("unreadable", "gauge", "Whether a log that is there cannot be read.", unreadable)
     yield from _metric("working", "gauge", "Whether a process works on the state.", [({}, int(bool(status.holder)))])
     logs = [({"path": log.path, "family": log.family}, log) for log in status.logs if log.state != "gone"]
     for name, text, field in _LOG_METRICS:
         values = [(labels, getattr(log, field)) for labels, log in logs]
         yield from _metric(name, "gauge", text, [(labels, value) for labels, value in values if value is not None])
+    readable = [(labels, int(log.state != "unreadable")) for labels, log in logs]
+    yield from _metric("log_readable", "gauge", "Whether the log can be read.", readable)
     if status.tail is not None:
         for name, kind, text, field in _TAIL_METRICS:
             yield from _metric(name, kind, text, [({}, getattr(status.tail, field))])

@@ -16,11 +16,12 @@ from msgspec.structs import replace
 
 from siplogs.errors import SiplogsError, StateError
 from siplogs.outputs.elasticsearch import Document, Server, UnreachableError
+from siplogs.outputs.text import counted
 from siplogs.shipping.alongside import Alongside, Control
 from siplogs.shipping.collect import Collector
 from siplogs.shipping.dead_letters import DeadLetters
 from siplogs.shipping.delivery import DeliveryReport, Limits, deliver
-from siplogs.shipping.monitor import Monitor
+from siplogs.shipping.monitor import RUN_AGAIN, Monitor
 from siplogs.shipping.watch import Journal, Supervisor
 
 _LONGEST_PAUSE: Final = 60.0
@@ -28,8 +29,6 @@ _READY_SECONDS: Final = 5.0
 _PAUSES: Final = 3
 _ROUNDS: Final = 3
 _SEARCH_SHARE: Final = 500.0
-_RUN_AGAIN: Final = ", run again"
-"""What errors of a delivery advise at their end; the daemon does so itself."""
 
 
 class StopRequest(BaseException):
@@ -264,7 +263,7 @@ class Tail:
 
     def _succeeded(self, report: DeliveryReport, began: float) -> None:
         with suppress(StateError):
-            self._monitor.passed(began)
+            self._monitor.passed(began, self._collector.trouble, self._collector.places.values())
         if self._failures:
             self._journal.write("info", "delivery works again", failures=self._failures)
             self._failures = 0
@@ -274,13 +273,15 @@ class Tail:
         if report.created or report.present:
             self._journal.write("debug", "delivered", created=report.created, present=report.present)
         self._delivered += report.created + report.present
-        self._supervisor.status(f"{self._delivered} events delivered, {self._collector.lag()} bytes behind")
+        self._supervisor.status(
+            f"{counted(self._delivered, 'event')} delivered, {self._collector.lag():,} bytes behind"
+        )
 
     def _failed(self, error: SiplogsError) -> None:
         """Nothing is lost: wait, longer each time, and go on from the checkpoint, with a server proven anew."""
         self._failures += 1
         self._server = None
-        text = str(error).removesuffix(_RUN_AGAIN)
+        text = str(error).removesuffix(RUN_AGAIN)
         with suppress(StateError):
             self._monitor.failed(text)
         self._journal.write("error", text, failures=self._failures, waiting=self._collector.lag())

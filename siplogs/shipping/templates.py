@@ -4,14 +4,16 @@ The mapping is generated from the model; the rest is data in `kibana/elasticsear
 """
 
 import json
+import re
 from collections.abc import Collection, Iterator
 from copy import deepcopy
+from datetime import UTC, datetime
 from typing import Any, Final
 
 from siplogs import __version__
 from siplogs.errors import DeliveryError
 from siplogs.outputs import schema
-from siplogs.outputs.elasticsearch import EVENTS, Answer, Server, reason
+from siplogs.outputs.elasticsearch import EVENTS, Answer, Server, index_name, reason
 from siplogs.resources import data_folder
 from siplogs.shipping.retention import period_end
 
@@ -35,7 +37,8 @@ def install(server: Server, given: Collection[str] = CHOICES) -> Iterator[str]:
     """Put everything in place and yield a line on each part: created, updated, or already current.
 
     `given` names the settings that somebody chose, of `CHOICES`. Parts of a newer siplogs are left as they are, and of
-    an existing lifecycle policy all but the age at which it deletes. Raises DeliveryError.
+    an existing lifecycle policy all but the age at which it deletes. Raises DeliveryError; at last also where another
+    template outweighs what is in place now.
     """
     yield f"Elasticsearch {server.version} at {server.name}"
     lifecycle, lines = _lifecycle(server, given)
@@ -47,6 +50,7 @@ def install(server: Server, given: Collection[str] = CHOICES) -> Iterator[str]:
             answer = server.request("PUT", _PATHS[name][1], body | _signature())
             server.expect(answer, f"{kind} {name}")
         yield f"{kind} {name}: {_SAID[state]}"
+    _require_effect(server)
 
 
 def states(server: Server) -> dict[str, str]:
@@ -65,7 +69,30 @@ def check(server: Server) -> None:
         raise DeliveryError(
             f"the index template {TEMPLATE} at {server.name} is {state}: run siplogs setup --elasticsearch URL first"
         )
+    _require_effect(server)
 
+
+def rival(server: Server) -> str:
+    """Say which index template the server would take for an index made now instead of siplogs', "" for none.
+
+    One that is composed of siplogs' mapping does as well as siplogs' own. Raises DeliveryError.
+    """
+    name, own = index_name(datetime.now(UTC).isoformat(), server.settings.period), _data("events")["priority"]
+    answer = server.request("GET", "/_index_template", query={"filter_path": _RANKED})
+    found = server.expect(answer, "reading the index templates").get("index_templates", ())
+    matching = [one for one in found if any(_matches(pattern, name) for pattern in _patterns(one))]
+    taken = max(matching, key=_priority, default=None)
+    if taken is None or _priority(taken) <= own or MAPPINGS in taken["index_template"].get("composed_of", ()):
+        return ""
+    return (
+        f"the index template {taken['name']} ({', '.join(_patterns(taken))}) at {server.name} outweighs {TEMPLATE} by"
+        f" its priority {_priority(taken)}, so that events would be indexed with a wrong mapping: give it one below"
+        f" {own} or other index_patterns, or compose it of {MAPPINGS}"
+    )
+
+
+_RANK: Final = ("index_patterns", "priority", "composed_of")
+_RANKED: Final = ",".join(("index_templates.name", *(f"index_templates.index_template.{key}" for key in _RANK)))
 
 _POLICY_PATH: Final = f"/_ilm/policy/{POLICY}"
 _DELETING: Final[dict[str, Any]] = {"actions": {"delete": {}}}
@@ -82,13 +109,33 @@ _SAID: Final = {
 }
 
 
+def _require_effect(server: Server) -> None:
+    if outweighs := rival(server):
+        raise DeliveryError(outweighs)
+
+
+def _patterns(template: dict[str, Any]) -> list[str]:
+    patterns: list[str] = template["index_template"]["index_patterns"]
+    return patterns
+
+
+def _priority(template: dict[str, Any]) -> int:
+    return int(template["index_template"].get("priority", 0))
+
+
+def _matches(pattern: str, name: str) -> bool:
+    return re.fullmatch(".*".join(map(re.escape, pattern.split("*"))), name) is not None
+
+
 def _lifecycle(server: Server, given: Collection[str]) -> tuple[bool, list[str]]:
     """Make the policy or bring siplogs' own up to date; return whether there is one of its own, and what to say."""
     found = server.request("GET", _POLICY_PATH)
     if found.status in {401, 403}:
         raise server.refusal(found, f"lifecycle policy {POLICY}")
     if found.status not in {200, 404}:
-        return False, [f"lifecycle policy {POLICY}: skipped, this server has no index lifecycle management"]
+        days = server.settings.retention_days
+        remedy = f"; let cron run siplogs prune --yes daily, which deletes what is older than {days} days" * bool(days)
+        return False, [f"lifecycle policy {POLICY}: skipped, this server has no index lifecycle management{remedy}"]
     there = found.body[POLICY]["policy"] if found.status == 200 else None
     if there is not None and there.get("_meta", {}).get("managed_by") != "siplogs":
         return False, [f"lifecycle policy {POLICY}: left as it is, siplogs did not make it and puts no index under it"]

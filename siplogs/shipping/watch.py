@@ -7,7 +7,7 @@ import time
 from collections.abc import Mapping
 from contextlib import suppress
 from datetime import UTC, datetime
-from typing import Any, Final, Literal
+from typing import Any, Final, Literal, TextIO
 
 import msgspec
 
@@ -20,12 +20,12 @@ _REMEMBERED: Final = 1000
 
 
 class Journal:
-    """Writes one line an occurrence to stderr: as text with systemd's priority in front, or as JSON."""
+    """Writes one line an occurrence to stderr: as text or as JSON, and for journald with its priority in front."""
 
     def __init__(self, form: Literal["text", "json"] = "text", level: Level = "info") -> None:
         self._json = form == "json"
         self._wanted = _LEVELS.index(level)
-        self._priorities = "JOURNAL_STREAM" in os.environ
+        self._priorities = _is_journal(sys.stderr)
         self._said: dict[str, float] = {}
 
     def write(self, level: Level, text: str, **facts: Any) -> None:
@@ -37,8 +37,9 @@ class Journal:
             line = msgspec.json.encode({"@timestamp": now, "log.level": level, "message": text, **facts}).decode()
         else:
             told = "".join(f" {name}={value}" for name, value in facts.items())
-            start = f"<{_PRIORITIES[level]}>" if self._priorities else f"{now} {level} "
-            line = f"{start}{text}{told}"
+            line = f"{text}{told}" if self._priorities else f"{now} {level} {text}{told}"
+        if self._priorities:
+            line = f"<{_PRIORITIES[level]}>{line}"
         with suppress(OSError):
             sys.stderr.write(line.replace("\n", " ") + "\n")
             sys.stderr.flush()
@@ -51,6 +52,18 @@ class Journal:
                 self._said.clear()
             self._said[text] = now
             self.write("warning", text)
+
+
+def _is_journal(stream: TextIO) -> bool:
+    """Tell whether a stream ends at journald, which takes "<3>" in front of a line as its priority (sd-daemon(3)).
+
+    JOURNAL_STREAM names its device and inode, and is inherited by processes that write elsewhere (systemd.exec(5)).
+    """
+    try:
+        found = os.fstat(stream.fileno())
+    except (OSError, ValueError):
+        return False
+    return os.environ.get("JOURNAL_STREAM") == f"{found.st_dev}:{found.st_ino}"
 
 
 class Supervisor:

@@ -3,7 +3,7 @@
 import glob
 import re
 import stat
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Final, NamedTuple
@@ -16,7 +16,9 @@ from siplogs.sources.source import Source, explained, shown
 
 # Folders and, in order of preference, the logs to read there: what stands in `full` stands in `messages` again.
 # Asterisk: configs/samples/logger.conf.sample (names with .log since 18); FreePBX keeps the names without.
-_ASTERISK: Final = (("full", "full.log"), ("messages", "messages.log", "security", "security.log"))
+_FULL: Final = ("full", "full.log")
+_MESSAGES: Final = ("messages", "messages.log")
+_ASTERISK: Final = (_FULL, (*_MESSAGES, "security", "security.log"))
 _FREESWITCH: Final = (("freeswitch.log",),)
 USUAL_PLACES: Final[tuple[tuple[str, tuple[tuple[str, ...], ...]], ...]] = (
     ("/var/log/asterisk", _ASTERISK),
@@ -32,6 +34,7 @@ _KNOWN: Final = re.compile(
     r"(?:.*[-_.])?(?:full|messages|security|debug|verbose|fail2ban|freeswitch)(?:\.log)?", re.DOTALL
 )
 _PERHAPS: Final = (".log", ".txt")
+_STALE_SECONDS: Final = 3600.0
 
 
 class LogSet(NamedTuple):
@@ -45,7 +48,8 @@ def find(paths: Sequence[str], *, warn: Callable[[str], None], root: str = "/") 
     """Find the logs that `paths` name, each once, rotated sets (told by folder and name) oldest first.
 
     A path is a file (that file only), a glob (what it matches), a folder (the logs in it, not below it: well-known
-    names and their rotations, and other *.log and *.txt in which lines of a PBX are seen) or "-" (standard input).
+    names and their rotations, and other *.log and *.txt in which lines of a PBX are seen; `messages` only where no
+    `full` has it all) or "-" (standard input).
     Without paths, the usual places of Asterisk and FreeSWITCH below `root` (say, a mounted disk) are looked into.
 
     `warn` gets one line, naming the path and what to do, for each that is missing, empty, unreadable or no log.
@@ -88,7 +92,8 @@ class _Search:
             for name in next(filter(None, chosen), []):
                 self._file(f"{root}{place}/{name}")
         if not self._found and not self._warnings:
-            self._complain("no log of Asterisk or FreeSWITCH in the usual places; name one: siplogs scan /path/to/full")
+            remedy = "name yours: siplogs scan /path/to/full, or as paths of [[input]] if it is to be shipped"
+            self._complain(f"no log of Asterisk or FreeSWITCH in the usual places; {remedy}")
 
     def sets(self) -> list[LogSet]:
         found: dict[Path, list[Member]] = {}
@@ -100,7 +105,8 @@ class _Search:
         families: dict[str, list[str]] = {}
         for name in self._names(folder):
             families.setdefault(log_name(name).family, []).append(str(Path(folder, name)))
-        chosen = [paths for family, paths in families.items() if _are_logs(family, paths)]
+        logs = {family: paths for family, paths in families.items() if _are_logs(family, paths)}
+        chosen = [paths for family, paths in logs.items() if not _stands_in_full(family, logs)]
         return [self._file(path) for paths in chosen for path in paths].count(True) > 0
 
     def _names(self, folder: str) -> list[str]:
@@ -137,6 +143,20 @@ def _are_logs(family: str, paths: Sequence[str]) -> bool:
             if looks_like_pbx(_looked_at(path)[1]):
                 return True
     return False
+
+
+def _stands_in_full(family: str, logs: Mapping[str, Sequence[str]]) -> bool:
+    """Tell whether what is in a log stands in `full` beside it again, as long as that is written to as well."""
+    full = [path for name in _FULL for path in logs.get(name, ())]
+    return family in _MESSAGES and bool(full) and _changed(full) >= _changed(logs[family]) - _STALE_SECONDS
+
+
+def _changed(paths: Sequence[str]) -> float:
+    times = [0.0]
+    for path in paths:
+        with suppress(OSError):
+            times.append(Path(path).stat().st_mtime)
+    return max(times)
 
 
 def _looked_at(path: str) -> tuple[Source, bytes]:

@@ -3,13 +3,14 @@
 import errno
 import grp
 import os
+import pwd
 import stat
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from hashlib import blake2b
 from io import FileIO
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from msgspec import Struct
 
@@ -22,6 +23,10 @@ BLOCK: Final = 4 * 1024 * 1024
 
 _RAW: Final = 32 * 1024
 _FIRST_LINE: Final = 1024
+_LET_IN: Final = (
+    "let its group (adm, asterisk or freeswitch) read the log and its folders (logrotate: create 0640), and the user"
+    " into the group: usermod -aG"
+)
 
 
 class Source(Struct):
@@ -163,7 +168,7 @@ def explained(error: OSError | ValueError, path: str) -> str:
     if not isinstance(error, OSError):
         return "not a possible path; check its spelling"
     if error.errno == errno.EACCES:
-        return f"permission denied; run siplogs as root or {_group(path)}"
+        return f"permission denied for {_denied(path)}"
     remedies = {
         errno.ENOENT: "no such file; check the path, or whether it was rotated away",
         errno.ENOTDIR: "a part of the path is a file, not a folder; check the path",
@@ -173,12 +178,25 @@ def explained(error: OSError | ValueError, path: str) -> str:
     return remedies.get(error.errno or 0, f"cannot be read ({(error.strerror or str(error)).lower()})")
 
 
-def _group(path: str) -> str:
-    with suppress(OSError, KeyError):
+def _denied(path: str) -> str:
+    """Say who must not read a file, and how its group lets him: right for a service and for who looks by hand."""
+    user = _name(pwd.getpwuid, os.geteuid())
+    with suppress(OSError):
         status = Path(path).stat()
-        if status.st_mode & stat.S_IRGRP and status.st_gid:
-            return f"as a member of the group {grp.getgrgid(status.st_gid).gr_name}"
-    return "as the user that the PBX runs as"
+        group, mode = _name(grp.getgrgid, status.st_gid), stat.S_IMODE(status.st_mode)
+        if mode & stat.S_IRGRP and status.st_gid:
+            return f"the user {user}; usermod -aG {group} {user}, and restart what ships (or log in again)"
+        owner = _name(pwd.getpwuid, status.st_uid)
+        return f"the user {user}; {_LET_IN} GROUP {user} (now {owner}:{group}, mode {mode:04o})"
+    return f"the user {user}; {_LET_IN} GROUP {user}"
+
+
+def _name(known: Callable[[int], tuple[Any, ...]], number: int) -> str:
+    """Return the name of a user or a group, its number where it has none."""
+    try:
+        return str(known(number)[0])
+    except KeyError:
+        return str(number)
 
 
 def _fingerprint(content: Iterator[bytes]) -> str:

@@ -339,6 +339,22 @@ def test_filter_without_a_value_is_wrong_usage(option: str) -> None:
     assert done.stderr.decode().startswith(f"siplogs: {option} is given without a value; ")
 
 
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        (("scan", ""), "an argument is empty; "),
+        (("ship", log(SMALL), ""), "an argument is empty; "),
+        (("scan", "--timezone", "", log(SMALL)), "--timezone is given without a value; "),
+        (("scan", "--timezone=", log(SMALL)), "--timezone is given without a value; "),
+        (("config", "check", "--config", ""), "--config is given without a value; "),
+    ],
+)
+def test_an_empty_variable_is_neither_this_folder_nor_a_default(arguments: tuple[str, ...], told: str) -> None:
+    done = siplogs(*arguments)
+    assert (done.returncode, done.stdout) == (2, b"")
+    assert done.stderr.decode().startswith(f"siplogs: {told}")
+
+
 def test_scan_needs_no_secret(tmp_path: Path) -> None:
     file = tmp_path / "siplogs.toml"
     file.write_text('timezone = "UTC"\n[elasticsearch]\napi_key_file = "/nowhere/key"\n')

@@ -85,7 +85,8 @@ def test_a_path_is_read_as_the_input_says_that_covers_it(folder: Path, covered: 
 def test_paths_may_be_relative_and_standard_input_is_nobodys(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(folder / "pbx1")
     chosen = settings(folder, "*/*")
-    assert ways(chosen, "full", "../pbx2/full", "-") == {("full", "../pbx2/full"): OWN, ("-",): GENERAL}
+    named = (str(folder / "pbx1" / "full"), str(folder / "pbx1" / "../pbx2/full"))
+    assert ways(chosen, "full", "../pbx2/full", "-") == {named: OWN, ("-",): GENERAL}
 
 
 def test_paths_of_one_way_stay_one_set(folder: Path) -> None:

@@ -6,6 +6,7 @@ import re
 import signal
 import socket
 import subprocess
+import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -18,6 +19,7 @@ from tests.packs.writers import message, pjsip
 
 PATIENCE = 60.0
 NOWHERE = "http://127.0.0.1:1"
+FED = 15
 LINE = b"[Nov 21 10:00:00] NOTICE[1] main.c: text\n"
 
 
@@ -132,12 +134,17 @@ def test_what_can_never_work_is_the_last_line_of_the_journal(daemon: Daemon, cas
 
 def test_the_last_line_of_the_journal_has_a_priority_for_journald(daemon: Daemon) -> None:
     daemon.configure("")
-    code, lines = daemon.ended(JOURNAL_STREAM="8:1234")
+    daemon.said.touch()
+    look = daemon.said.stat()
+    journal = {"JOURNAL_STREAM": f"{look.st_dev}:{look.st_ino}"}
+    code, lines = daemon.ended(**journal)
     assert code == 2
     assert lines[-1].startswith("<3>no Elasticsearch address")
     assert sum("no Elasticsearch address" in line for line in lines) == 1
-    daemon.said.unlink()
-    code, lines = daemon.ended()
+    code, lines = daemon.ended("--log-format", "json", **journal)
+    assert lines[-1].startswith("<3>{")
+    assert "no Elasticsearch address" in json.loads(lines[-1].removeprefix("<3>"))["message"]
+    code, lines = daemon.ended(JOURNAL_STREAM="8:1234")  # of somebody else
     assert re.match(r"20\S+Z error no Elasticsearch address", lines[-1])
     daemon.said.unlink()
     code, lines = daemon.ended(SIPLOGS_TAIL_LOG_FORMAT="json", SIPLOGS_CONFIG=str(daemon.folder / "nowhere"))
@@ -153,6 +160,27 @@ def test_an_outage_does_not_keep_the_daemon_from_being_ready(daemon: Daemon) -> 
     assert process.wait(PATIENCE) == 0
     assert daemon.heard() == ["STOPPING=1"]
     assert "stopped; everything acknowledged is saved" in daemon.lines()[-1]
+
+
+@pytest.mark.parametrize("server", ["away", "deaf"])
+def test_the_watchdog_is_fed_while_the_server_is_waited_for(daemon: Daemon, server: str) -> None:
+    """Also within a pause: a server that is away is tried half as often each time, too seldom to feed a watchdog."""
+    with socket.create_server(("127.0.0.1", 0)) as deaf:
+        if server == "deaf":
+            daemon.configure(f'url = "http://127.0.0.1:{deaf.getsockname()[1]}"')
+        process = daemon.start(WATCHDOG_USEC="300000")
+        told: list[str] = []
+
+        def fed() -> bool:
+            told.append(daemon.systemd.recv(4096).decode())
+            return "READY=1" in told and told.count("WATCHDOG=1") >= FED
+
+        wait_until(fed)
+        assert told.count("READY=1") == 1
+        assert process.poll() is None
+        process.terminate()
+        assert process.wait(PATIENCE) == 0
+    assert daemon.heard() == ["STOPPING=1"]
 
 
 def test_a_server_that_hangs_does_not_keep_the_daemon_from_being_ready(daemon: Daemon) -> None:
@@ -209,6 +237,49 @@ def test_a_wrong_new_configuration_is_said_as_before_and_the_daemon_is_ready_aga
     assert process.poll() is None
     assert all(json.loads(line)["message"] for line in daemon.lines())
     assert "no Elasticsearch address" in [line for line in daemon.lines() if "in force" in line][-1]
+
+
+SECTION_TWICE = "[elasticsearch]", "[[elasticsearch]]"
+FORESEEN = {
+    "a-list-of-sections": (SECTION_TWICE, "siplogs.toml:2: elasticsearch is a section: write [elasticsearch] and"),
+    "no-section": (("[elasticsearch]", "tail = 1\n[elasticsearch]"), "siplogs.toml:2: tail is a section: write [tail]"),
+}
+
+
+@pytest.mark.parametrize("case", FORESEEN)
+def test_a_section_that_is_none_keeps_the_old_configuration(daemon: Daemon, case: str) -> None:
+    process = daemon.start()
+    daemon.wait_for_systemd("READY=1")
+    (old, new), said = FORESEEN[case]
+    daemon.configuration.write_text(daemon.configuration.read_text().replace(old, new, 1), encoding="utf-8")
+    process.send_signal(signal.SIGHUP)
+    daemon.wait_for_systemd("RELOADING=1")
+    daemon.wait_for_systemd("READY=1")
+    wait_until(lambda: any("the old one stays in force: " in line and said in line for line in daemon.lines()))
+    process.terminate()
+    assert process.wait(PATIENCE) == 0
+
+
+def test_what_nobody_foresaw_in_a_new_configuration_keeps_the_old_one(daemon: Daemon) -> None:
+    """A mistake of the program itself, put there by the test, as none is known."""
+    broken = "from siplogs import config; from siplogs.cli import main, tail\n"
+    broken += "load, calls = config.load, []\n"
+    broken += (
+        "def second(*a, **k):\n  calls.append(1)\n  if len(calls) > 1: [][len('two\\nlines')]\n  return load(*a, **k)\n"
+    )
+    broken += "config.load = second; main()"
+    with daemon.said.open("ab") as said:
+        command = [sys.executable, "-c", broken, "tail"]
+        process = subprocess.Popen(command, stderr=said, env=daemon.settings(), start_new_session=True)
+    daemon.processes.append(process)
+    daemon.wait_for_systemd("READY=1")
+    process.send_signal(signal.SIGHUP)
+    daemon.wait_for_systemd("RELOADING=1")
+    daemon.wait_for_systemd("READY=1")
+    wait_until(lambda: any("stays in force: IndexError: list index out of range" in line for line in daemon.lines()))
+    process.terminate()
+    assert process.wait(PATIENCE) == 0
+    assert "Traceback" not in "".join(daemon.lines())
 
 
 def test_a_path_that_cannot_be_looked_at_stops_neither_the_start_nor_a_reload(daemon: Daemon) -> None:

@@ -19,8 +19,8 @@ class FaultProxy:
     Faults: an HTTP status (the whole request is refused, `retry_after` goes with it), "reset" (the connection is cut
     before the request is passed on), "lost-answer" (the server does its work, the answer is cut), "half-answer"
     (likewise, with half of the answer sent), "hang" (no answer until `released`), "half-hang" (likewise, with half of
-    the answer sent), "slow" (the answer comes in pieces), bytes (a whole answer of another kind) and ("items", status):
-    every second document is refused with that status. While `down`, every connection is cut. `canned` maps (method, path) to a status and body to answer with; `asked` notes what came for those.
+    the answer sent), "slow" (the answer comes in pieces), bytes (a whole answer of another kind), (status, bytes) (something in between answers
+    by itself) and ("items", status): every second document is refused with that status. While `down`, every connection is cut. `canned` maps (method, path) to a status and body to answer with; `asked` notes what came for those.
     """
 
     def __init__(self, target: str) -> None:
@@ -77,6 +77,8 @@ class FaultProxy:
                     self.reply(200, fault, {})
                 elif isinstance(fault, str):
                     self.fail(fault, body)
+                elif fault and isinstance(fault[0], int):
+                    self.reply(*fault, {"content-type": "text/html", "X-elastic-product": ""})
                 elif fault:
                     self.reply(200, proxy.every_second(self, body, fault[1]), {})
                 else:

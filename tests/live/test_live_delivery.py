@@ -240,6 +240,11 @@ def test_a_lasting_fault_ends_with_an_error_and_nothing_lost(
 ) -> None:
     settled: list[str] = []
     pauses = Pauses()
+
+    def pause(seconds: float) -> None:
+        pauses(seconds)
+        time.sleep(0.4)  # for the one request that is let through
+
     server = through(proxy)
     proxy.faults.extend([None, *[fault] * 100])
     with pytest.raises(DeliveryError, match="nothing is lost, run again") as caught:
@@ -249,7 +254,7 @@ def test_a_lasting_fault_ends_with_an_error_and_nothing_lost(
             letters,
             Limits(documents=10, pauses=5),
             settled=lambda batch: settled.extend(one.id for one in batch),
-            sleep=pauses,
+            sleep=pause,
         )
     assert "\n" not in str(caught.value)
     assert caught.value.exit_code == 3
@@ -260,6 +265,49 @@ def test_a_lasting_fault_ends_with_an_error_and_nothing_lost(
     proxy.faults.clear()
     report = deliver(documents, server, letters)
     assert report.created + report.present == 20
+    assert ids(blank) == ids_of(documents)
+
+
+@pytest.mark.parametrize(("error", "kept"), [('"no such thing"', "no such thing"), ("null", ""), ("[]", "")])
+def test_an_error_of_another_shape_is_kept_with_its_words(
+    proxy: FaultProxy, letters: DeadLetters, documents: list[Document], error: str, kept: str
+) -> None:
+    proxy.faults.append(b'{"errors":true,"items":[{"create":{"status":400,"error":%s}}]}' % error.encode())
+    assert deliver(documents[:1], through(proxy), letters) == DeliveryReport(dead=1)
+    (letter,) = letters.letters()
+    assert (letter.error.status, letter.error.type, letter.error.reason) == (400, "", kept)
+
+
+NGINX = b"""<html>\r\n<head><title>400 The plain HTTP request was sent to HTTPS port</title></head>\r\n<body>\r\n
+<center><h1>400 Bad Request</h1></center>\r\n<hr><center>nginx</center>\r\n</body>\r\n</html>\r\n"""
+STRANGERS = {
+    "nginx": (400, NGINX, "(400: 400 The plain HTTP request was sent to HTTPS port 400 Bad Request nginx): see"),
+    "firewall": (403, b'{"message": "Forbidden \\u001b[31m"}', '(403: {"message": "Forbidden \\u001b[31m"}): see'),
+    "gateway": (404, b'{"error": {"code": 404}}', '(404: {"error": {"code": 404}}): see'),
+    "text": (405, b"not\x1b[31m\n allowed" + b"!" * 200, f"(405: not [31m allowed{'!' * 84}…): see"),
+    "elsewhere": (301, b"", "(301): see"),
+    "overloaded": (503, b"<h1>503</h1>no server", "(503: 503 no server): see"),
+    "sign-in page": (200, b"<title>Sign in</title>", "(200: Sign in): see"),
+}
+
+
+@pytest.mark.parametrize("case", STRANGERS)
+def test_an_answer_that_is_not_elasticsearchs_is_an_outage(
+    proxy: FaultProxy, letters: DeadLetters, blank: Any, documents: list[Document], case: str
+) -> None:
+    *fault, said = STRANGERS[case]
+    server = through(proxy)
+    proxy.faults.extend([tuple(fault)] * 100)
+    pauses, limits = Pauses(), Limits(documents=20, pauses=3)  # one request, so that none goes on afterwards
+    with pytest.raises(DeliveryError, match="; nothing is lost, run again$") as caught:
+        deliver(documents, server, letters, limits, sleep=pauses)
+    assert str(caught.value).startswith(f"what answers at {proxy.url} is not Elasticsearch {said}")
+    assert str(caught.value).isprintable()
+    assert 3 <= proxy.bulks <= 8
+    proxy.faults.clear()
+    proxy.faults.append(tuple(fault))
+    assert deliver(documents, server, letters, limits, sleep=pauses) == DeliveryReport(created=20, pauses=1)
+    assert not letters.path.exists()
     assert ids(blank) == ids_of(documents)
 
 

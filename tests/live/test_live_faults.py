@@ -92,6 +92,7 @@ def test_every_fault_of_the_server_in_a_row(rig: Rig, proxy: FaultProxy, blank: 
     proxy.faults.extend([*faults, b'{"errors":true,"items":[]}', b'{"errors":true,"items":[{"index":{}}]}', 502])
     rig.append(*range(5))
     daemon = rig.start("tail", "--from-beginning")
+    wait_until(lambda: proxy.bulks > 0)  # the first batch is under way: the faults are more than it alone meets
     for number in range(5, 25):
         rig.append(number)
         time.sleep(0.1)
@@ -105,6 +106,19 @@ def test_every_fault_of_the_server_in_a_row(rig: Rig, proxy: FaultProxy, blank: 
     assert counts.get("dead", 0) == 0
     assert not (rig.folder / "state/dead-letters.ndjson").exists()
     assert "Traceback" not in rig.log.read_text()
+
+
+def test_a_proxy_that_answers_by_itself_makes_tail_wait(rig: Rig, proxy: FaultProxy, blank: Any) -> None:
+    proxy.faults.extend([(400, b"<h1>plain HTTP sent to the HTTPS port</h1>")] * 5)
+    rig.append(*range(5))
+    daemon = rig.start("tail", "--from-beginning")
+    rig.expect(rig.live)
+    wait_until(lambda: same(rig, blank))
+    assert (
+        "is not Elasticsearch (400: plain HTTP sent to the HTTPS port): see what stands between" in rig.log.read_text()
+    )
+    assert not (rig.folder / "state/dead-letters.ndjson").exists()
+    assert stopped(daemon) < 5
 
 
 @pytest.mark.parametrize("fault", ["hang", "half-hang", 503])
@@ -211,8 +225,10 @@ def test_several_nodes_of_which_some_are_dead(rig: Rig, proxy: FaultProxy, blank
     assert " error " not in rig.log.read_text()
 
 
+CONFLICT = {"mappings": {"properties": {"@timestamp": {"type": "ip"}}}}
+
+
 def test_a_closed_index_and_a_mapping_conflict_never_stop_the_rest(rig: Rig, blank: Any) -> None:
-    mapping = {"mappings": {"properties": {"sip": {"type": "keyword"}}}}
     other = rig.folder / "full-other"
     other.write_bytes(b"".join(map(entry, range(3))).replace(b"[Nov 21", b"[Sep 21"))
     conflict = rig.folder / "full-conflict"
@@ -220,22 +236,18 @@ def test_a_closed_index_and_a_mapping_conflict_never_stop_the_rest(rig: Rig, bla
     closed, wrong = index_of(other), index_of(conflict)
     blank.call("PUT", f"/{closed}")
     blank.call("POST", f"/{closed}/_close")
-    template = {"index_patterns": [wrong], "priority": 900, "template": mapping}
-    blank.call("PUT", "/_index_template/conflict", template)
-    try:
-        rig.append(*range(5))
-        daemon = rig.start("tail", "--from-beginning")
-        letters = DeadLetters(rig.folder / "state/dead-letters.ndjson")
-        wait_until(lambda: len(stored_of(blank, "siplogs-events-*.11")) == 5)
-        wait_until(lambda: letters.path.exists() and letters.waiting() == 5)
-        rig.append(5)
-        wait_until(lambda: len(stored_of(blank, "siplogs-events-*.11")) == 6)
-        assert stopped(daemon) < 5
-        kinds = {letter.error.type for letter in letters.letters()}
-        assert kinds == {"index_closed_exception", "document_parsing_exception"}
-        assert said(rig, "documents were refused and kept")()
-    finally:
-        blank.call("DELETE", "/_index_template/conflict")
+    blank.call("PUT", f"/{wrong}", CONFLICT)
+    rig.append(*range(5))
+    daemon = rig.start("tail", "--from-beginning")
+    letters = DeadLetters(rig.folder / "state/dead-letters.ndjson")
+    wait_until(lambda: len(stored_of(blank, "siplogs-events-*.11")) == 5)
+    wait_until(lambda: letters.path.exists() and letters.waiting() == 5)
+    rig.append(5)
+    wait_until(lambda: len(stored_of(blank, "siplogs-events-*.11")) == 6)
+    assert stopped(daemon) < 5
+    kinds = {letter.error.type for letter in letters.letters()}
+    assert kinds == {"index_closed_exception", "document_parsing_exception"}
+    assert said(rig, "documents were refused and kept")()
     blank.call("DELETE", f"/{wrong}")
     blank.call("POST", f"/{closed}/_open?wait_for_active_shards=1")
     assert rig.run("dead-letters", "send")[0] == 0
@@ -289,19 +301,14 @@ def test_a_full_disk_under_the_dead_letters(rig: Rig, blank: Any, small_disk: Ca
     disk = small_disk("letters", "size=64k")
     path = disk / "dead-letters.ndjson"
     rig.configure(section=f'[delivery]\ndead_letters = "{path}"')
-    mapping = {"mappings": {"properties": {"sip": {"type": "keyword"}}}}
-    template = {"index_patterns": ["siplogs-events-*"], "priority": 900, "template": mapping}
-    blank.call("PUT", "/_index_template/conflict", template)
-    try:
-        ballast = fill(disk)
-        rig.append(*range(5))
-        code, told = rig.run("ship")
-        assert (code, told.count("\n")) == (3, 1)
-        assert "make room" in told
-        ballast.unlink()
-        assert rig.run("ship")[0] == 1
-    finally:
-        blank.call("DELETE", "/_index_template/conflict")
+    ballast = fill(disk)
+    rig.append(*range(5))
+    blank.call("PUT", f"/{index_of(rig.live)}", CONFLICT)
+    code, told = rig.run("ship")
+    assert (code, told.count("\n")) == (3, 1)
+    assert "make room" in told
+    ballast.unlink()
+    assert rig.run("ship")[0] == 1
     blank.call("DELETE", "/siplogs-events-*")
     assert DeadLetters(path).waiting() == 5
     assert rig.run("dead-letters", "send")[0] == 0

@@ -14,7 +14,7 @@ from test_live_security import MONITOR, SETUP, SHIP, key
 from test_live_tail import Rig, stored, wait_until
 
 from siplogs.config import ElasticsearchSettings
-from siplogs.outputs.elasticsearch import connect
+from siplogs.outputs.elasticsearch import connect, index_name
 from siplogs.shipping import templates
 from siplogs.shipping.state import State
 from tests.cli.command import siplogs
@@ -79,6 +79,18 @@ def test_status_of_a_running_tail(rig: Rig) -> None:
     assert status(rig)["logs"][0]["state"] == "behind"
 
 
+def test_metrics_that_cannot_be_written_are_said_and_delivery_goes_on(rig: Rig, blank: Any) -> None:
+    metrics = rig.folder / "none/siplogs.prom"
+    rig.configure(section=f'metrics_file = "{metrics}"')
+    rig.append(*range(3))
+    daemon = rig.start("tail", "--from-beginning")
+    wait_until(lambda: f"{metrics}: no such file" in rig.log.read_text().lower())
+    rig.append(3)
+    wait_until(lambda: len(stored(blank)) == 4)
+    assert daemon.poll() is None
+    assert rig.log.read_text().count("tail.metrics_file") == 1
+
+
 def test_status_says_that_the_server_is_away_and_that_it_is_back(rig: Rig, blank: Any) -> None:
     with FaultProxy(blank.url) as proxy:
         rig.url = proxy.url
@@ -116,7 +128,7 @@ def test_the_doctor_finds_a_chain_that_is_whole(rig: Rig, blank: Any) -> None:
     assert rig.run("ship")[0] == 0
     found = links(rig)
     assert found["state"][0].startswith("ok ")
-    assert found["shipping"] == ["ok 1 events delivered, 0 bytes behind"]
+    assert found["shipping"] == ["ok 1 event delivered, 0 bytes behind"]
     for link in ("configuration", "logs", "pack", "sip", "dead letters", "elasticsearch", "credentials", "privileges"):
         assert all(one.startswith("ok ") for one in found[link]), (link, found[link])
     assert found["templates"] == ["ok present and current"], "made without replicas, which this host does not know"
@@ -175,13 +187,79 @@ def test_the_doctor_on_an_answer_that_is_no_time(rig: Rig, blank: Any) -> None:
 def test_the_doctor_on_a_disk_that_was_full(rig: Rig, blank: Any) -> None:
     rig.append(1)
     assert rig.run("ship")[0] == 0
-    assert links(rig)["indices"] == ["ok none is closed for want of room"]
+    assert links(rig)["indices"] == ["ok take documents"]
     (index,) = blank.call("GET", "/siplogs-events-*")
     blank.call("PUT", f"/{index}/_settings", {"index.blocks.read_only_allow_delete": True})
     said = links(rig)["indices"]
     blank.call("PUT", f"/{index}/_settings", {"index.blocks.read_only_allow_delete": None})
     assert len(said) == 1
     assert said[0].startswith(f"broken {index}: take no documents, for a disk of Elasticsearch is nearly full")
+
+
+BLOCKED = (
+    "take no documents, so that events become dead letters; set index.blocks.write and index.blocks.read_only to null"
+)
+
+
+def test_the_doctor_on_indices_that_were_closed_or_write_blocked(rig: Rig, blank: Any) -> None:
+    now = datetime.now(UTC)
+    month, day, year = (index_name(now.isoformat(), period) for period in ("month", "day", "year"))
+    for name in (month, day, year, "siplogs-events-2019", "siplogs-events-2020.01", "siplogs-events-mine"):
+        blank.call("PUT", f"/{name}", {"settings": {"number_of_replicas": 0}})
+    for name in ("siplogs-events-2020.01", "siplogs-events-mine"):
+        blank.call("POST", f"/{name}/_close")
+    blank.call("PUT", "/siplogs-events-2019/_settings", {"index.blocks.write": True})
+    blank.call("PUT", f"/{year}/_settings", {"index.blocks.read": True})
+    over = "siplogs-events-2019, siplogs-events-2020.01"
+    assert links(rig)["indices"] == [f"ok take documents; those of periods that are over and take none: {over}"]
+    blank.call("POST", f"/{month}/_close")
+    closed = (
+        f"broken {month}: closed, so that events become dead letters; POST /INDEX/_open, then run siplogs dead-letters"
+    )
+    assert [one.startswith(closed) for one in links(rig)["indices"]] == [True]
+    for block in ("write", "read_only"):
+        blank.call("PUT", f"/{day}/_settings", {f"index.blocks.{block}": True})
+        said = links(rig)["indices"]
+        blank.call("PUT", f"/{day}/_settings", {f"index.blocks.{block}": None})
+        assert len(said) == 2
+        assert any(one.startswith(f"broken {day}: {BLOCKED}") for one in said)
+    blank.call("POST", f"/{month}/_open")
+    assert links(rig)["indices"][0].startswith("ok take documents")
+
+
+def test_the_doctor_on_addresses_of_two_clusters(rig: Rig, blank: Any) -> None:
+    rig.append(1)
+    with FaultProxy(blank.url) as proxy:
+        proxy.canned["GET", "/"] = (200, {**blank.call("GET", "/"), "cluster_uuid": "another"})
+        both = {"SIPLOGS_ELASTICSEARCH_URL": f"{blank.url},{proxy.url}"}
+        found = links(rig, **both)
+        text = f"elasticsearch.url: {blank.url} and {proxy.url} are different clusters"
+        assert [one.split()[0] for one in found["elasticsearch"]] == ["ok", "ok", "broken"]
+        assert found["elasticsearch"][2].startswith(f"broken {text}")
+        assert "credentials" not in found
+        done = siplogs("ship", **both, SIPLOGS_CONFIG=str(rig.configuration), STATE_DIRECTORY=str(rig.folder / "state"))
+        assert done.returncode == 2
+        assert text in done.stderr.decode()
+        assert proxy.bulks == 0
+    assert stored(blank) == []
+    assert rig.run("ship") == (0, "")
+    assert len(stored(blank)) == 1
+
+
+def test_a_template_that_outweighs_siplogs_own_stops_shipping(rig: Rig, blank: Any) -> None:
+    rig.append(1)
+    blank.call("PUT", "/_index_template/siplogs-heavy", {"index_patterns": ["siplogs-*"], "priority": 9999})
+    text = f"the index template siplogs-heavy (siplogs-*) at {blank.url} outweighs siplogs-events by its priority 9999"
+    (said,) = links(rig)["templates"]
+    assert said.startswith(f"broken {text}")
+    assert said.endswith("give it one below 350 or other index_patterns, or compose it of siplogs@mappings")
+    for command in ("ship", "setup"):
+        code, said = rig.run(command)
+        assert (code, text in said) == (3, True), command
+    assert stored(blank) == []
+    blank.call("DELETE", "/_index_template/siplogs-heavy")
+    assert rig.run("ship") == (0, "")
+    assert links(rig)["templates"] == ["ok present and current"]
 
 
 def test_runs_from_cron_that_find_nothing_new_are_a_sign_of_life(rig: Rig) -> None:
@@ -233,9 +311,7 @@ def test_the_doctor_on_credentials_and_privileges(secured: Any, secure: Any) -> 
     assert found["templates"] == ["ok present and current"]
     unseen = " by the state, for the credentials may not read siplogs-*"
     assert found["last event"][0].startswith(f"warning there is none yet of pbx{unseen}")
-    assert "indices" not in found
-    seeing = SHIP | {"indices": [*SHIP["indices"], {"names": ["siplogs-*"], "privileges": ["view_index_metadata"]}]}
-    assert ask(seeing)["indices"] == ["ok none is closed for want of room"]
+    assert found["indices"] == ["ok take documents"]
     more = {"SIPLOGS_ELASTICSEARCH_CA_FILE": secure.ca_file, "SIPLOGS_ELASTICSEARCH_API_KEY": key(secure, SHIP)}
     shipped = siplogs("ship", **more, SIPLOGS_CONFIG=str(rig.configuration), STATE_DIRECTORY=str(rig.folder / "state"))
     assert (shipped.returncode, shipped.stderr) == (0, b"")
@@ -246,6 +322,19 @@ def test_the_doctor_on_credentials_and_privileges(secured: Any, secure: Any) -> 
     wrong = ask(None, SIPLOGS_ELASTICSEARCH_USERNAME="elastic", SIPLOGS_ELASTICSEARCH_PASSWORD="geheim")
     assert "refuses the credentials (401)" in wrong["credentials"][0]
     assert "geheim" not in str(wrong)
+
+
+def test_the_shipping_key_sees_what_hinders_documents(secured: Any, secure: Any) -> None:
+    _, ask = secured
+    index = index_name(datetime.now(UTC).isoformat(), "month")
+    secure.call("PUT", f"/{index}", {"settings": {"number_of_replicas": 0}})
+    secure.call("POST", f"/{index}/_close")
+    secure.call("PUT", "/_index_template/siplogs-heavy", {"index_patterns": ["siplogs-*"], "priority": 9999})
+    found = ask(SHIP)
+    assert found["indices"][0].startswith(f"broken {index}: closed, so that events become dead letters; POST /")
+    assert found["templates"][0].startswith("broken the index template siplogs-heavy (siplogs-*) at ")
+    unseen = ask({"cluster": [], "indices": SHIP["indices"]})
+    assert "indices" not in unseen
 
 
 def test_the_doctor_on_tls(secured: Any, secure: Any) -> None:

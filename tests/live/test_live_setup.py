@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, get_args
 
@@ -14,7 +15,7 @@ from siplogs.config import ElasticsearchSettings, Period
 from siplogs.errors import ConfigError, DeliveryError
 from siplogs.model import Event
 from siplogs.outputs import schema
-from siplogs.outputs.elasticsearch import UnreachableError, connect, document
+from siplogs.outputs.elasticsearch import UnreachableError, connect, document, index_name
 from siplogs.shipping import templates
 
 PARTS = ["component template siplogs@mappings", "component template siplogs@settings", "index template siplogs-events"]
@@ -30,6 +31,8 @@ def test_first_creates_then_changes_nothing(blank: Any) -> None:
     first = install(blank.url)
     assert first[0] == f"Elasticsearch {version} at {blank.url}"
     assert first[1] == NO_LIFECYCLE
+    prune = "; let cron run siplogs prune --yes daily, which deletes what is older than 90 days"
+    assert install(blank.url, retention_days=90)[1] == NO_LIFECYCLE + prune
     assert first[2:] == [f"{part}: created" for part in PARTS]
     assert install(blank.url)[2:] == [f"{part}: already current" for part in PARTS]
 
@@ -84,6 +87,76 @@ def test_a_rival_template_is_reported_in_the_servers_words(blank: Any) -> None:
     blank.call("PUT", "/_index_template/siplogs-rival", {"index_patterns": ["siplogs-*"], "priority": 350})
     with pytest.raises(DeliveryError, match=r"index template siplogs-events: .* 400: .*siplogs-rival"):
         install(blank.url)
+
+
+OUTWEIGHED = {"index_patterns": ["pbx-*", "siplogs-*"], "priority": 9999, "template": {}}
+
+
+def test_a_template_that_outweighs_siplogs_own_is_refused(blank: Any) -> None:
+    assert install(blank.url)
+    server = connect(ElasticsearchSettings(url=[blank.url]))
+    blank.call("PUT", "/_index_template/siplogs-heavy", OUTWEIGHED)
+    text = (
+        f"the index template siplogs-heavy (pbx-*, siplogs-*) at {blank.url} outweighs siplogs-events by its priority"
+        " 9999, so that events would be indexed with a wrong mapping: give it one below 350 or other index_patterns, or"
+        " compose it of siplogs@mappings"
+    )
+    with pytest.raises(DeliveryError) as caught:
+        templates.check(server)
+    assert str(caught.value) == text
+    lines = templates.install(server)
+    said = [next(lines) for _ in range(5)]
+    assert said[2:] == [f"{part}: already current" for part in PARTS]
+    with pytest.raises(DeliveryError) as caught:
+        next(lines)
+    assert str(caught.value) == text
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"composed_of": ["siplogs@mappings"]},
+        {"priority": 349},
+        {"priority": None},
+        {"index_patterns": ["siplogs-events", "siplogs-calls-*", "siplogs-events-mine*", "-events-*", "*-events"]},
+    ],
+)
+def test_a_template_that_takes_nothing_away_is_no_fault(blank: Any, change: dict[str, Any]) -> None:
+    install(blank.url)
+    body = {key: value for key, value in {**OUTWEIGHED, **change}.items() if value is not None}
+    blank.call("PUT", "/_index_template/siplogs-other", body)
+    templates.check(connect(ElasticsearchSettings(url=[blank.url])))
+    assert len(install(blank.url)) == 5
+
+
+@pytest.mark.parametrize("period", get_args(Period))
+def test_what_siplogs_calls_outweighing_is_what_the_server_takes(blank: Any, period: Period) -> None:
+    install(blank.url)
+    server = connect(ElasticsearchSettings(url=[blank.url], period=period))
+    name = index_name(datetime.now(UTC).isoformat(), period)
+    patterns = ("*", "siplogs*", "s*e*20*", f"{name}", f"{name}*", f"{name[:-1]}", "siplogs-events-1*", "*-events-*.*")
+    for priority, pattern in enumerate(patterns, start=400):
+        blank.call("PUT", "/_index_template/siplogs-any", {"index_patterns": [pattern], "priority": priority})
+        made = blank.call("POST", f"/_index_template/_simulate_index/{name}")["template"]
+        assert ("properties" in made.get("mappings", {})) == (templates.rival(server) == ""), pattern
+
+
+def test_addresses_of_two_clusters_are_refused(blank: Any) -> None:
+    here = blank.call("GET", "/")
+    with FaultProxy(blank.url) as same, FaultProxy(blank.url) as other:
+        urls = [blank.url, "http://127.0.0.1:1", same.url, other.url]
+        assert connect(ElasticsearchSettings(url=urls)).version
+        for cluster in ("_na_", None):
+            other.canned["GET", "/"] = (200, {**here, "cluster_uuid": cluster})
+            assert connect(ElasticsearchSettings(url=urls)).version
+        other.canned["GET", "/"] = (200, {**here, "cluster_uuid": "another"})
+        for order, named in ((urls, (blank.url, other.url)), (urls[::-1], (other.url, same.url))):
+            with pytest.raises(ConfigError) as caught:
+                connect(ElasticsearchSettings(url=order))
+            assert str(caught.value) == (
+                f"elasticsearch.url: {named[0]} and {named[1]} are different clusters, each would get a part of the"
+                " events: name addresses of one cluster only"
+            )
 
 
 class Managed:

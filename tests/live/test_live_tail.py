@@ -217,6 +217,25 @@ def test_sighup_reads_the_configuration_again_and_survives_a_wrong_one(rig: Rig,
     assert all(json.loads(line)["message"] for line in rig.log.read_text().splitlines())
 
 
+def test_packs_that_became_wrong_keep_those_in_force(rig: Rig, blank: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    packs = rig.folder / "patterns.d"
+    packs.mkdir()
+    environment = rig.environment() | {"SIPLOGS_PATTERNS": str(packs)}
+    monkeypatch.setattr(rig, "environment", lambda: environment)
+    rig.append(1)
+    daemon = rig.start("tail", "--from-beginning")
+    wait_until(lambda: len(stored(blank)) == 1)
+    (packs / "mine.toml").write_text("name = 3", encoding="utf-8")
+    daemon.send_signal(signal.SIGHUP)
+    wait_until(lambda: "the old one stays in force: " in rig.log.read_text())
+    rig.append(2)
+    rig.expect(rig.live)
+    wait_until(lambda: set(stored(blank)) == rig.expected)
+    assert rig.log.read_text().count("mine.toml") == 1
+    daemon.terminate()
+    assert daemon.wait(PATIENCE) == 0
+
+
 def test_the_daemon_counts_on_over_a_reload(rig: Rig, blank: Any) -> None:
     def told() -> Any:
         done = siplogs("status", "--format", "json", data=b"", **rig.environment())

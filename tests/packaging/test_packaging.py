@@ -18,7 +18,9 @@ from siplogs import config
 from siplogs.cli import COMMANDS, make_app
 from tests.conftest import missing
 
-PACKAGING = Path(__file__).parents[2] / "packaging"
+REPOSITORY = Path(__file__).parents[2]
+PACKAGING = REPOSITORY / "packaging"
+EXAMPLE_LOG = REPOSITORY / "examples/demo-asterisk-full.xz"
 EXAMPLE = PACKAGING / "siplogs.toml"
 SERVICES = [PACKAGING / f"systemd/siplogs-{name}.service" for name in ("tail", "ship")]
 LIFE = {"Type", "ExecStart", "ExecReload", "Restart", "RestartSec", "SuccessExitStatus", "WatchdogSec"}
@@ -92,6 +94,7 @@ def test_both_services_are_equally_confined() -> None:
     assert tail == ship
     assert tail["ProtectSystem"] == ["strict"]
     assert tail["CapabilityBoundingSet"] == [""]
+    assert tail["LimitNOFILE"] == ["65536"]
     assert "SupplementaryGroups" not in tail, "a group that a host has not got keeps the service from starting"
 
 
@@ -118,6 +121,22 @@ def test_timer_and_drop_ins_are_well_formed() -> None:
         parsed.optionxform = str  # type: ignore[assignment,method-assign]
         parsed.read(path, encoding="utf-8")
         assert set(parsed.sections()) <= {"Unit", "Service", "Timer", "Install"}
+
+
+def test_the_links_between_the_documents_hold_where_the_package_has_them(tmp_path: Path) -> None:
+    program = tmp_path / "packages/siplogs"  # as the wheel puts it together
+    (program / "data").mkdir(parents=True)
+    (program / "knowledge").symlink_to(REPOSITORY / "siplogs/knowledge")
+    (program / "data/patterns").symlink_to(REPOSITORY / "patterns")
+    folder = tmp_path / "usr/share/doc/siplogs"
+    subprocess.run([PACKAGING / "documents", folder, program.parent], check=True)
+    pages = [path for path in folder.rglob("*.md") if path.is_file()]
+    links = [(page, link) for page in pages for link in re.findall(r"\]\(([^)#:\s]+)(?:#[^)]*)?\)", page.read_text())]
+    assert {"CHANGELOG.md", "../patterns/carriers", "../siplogs/knowledge/data/en"} <= {link for _, link in links}
+    assert [(page.name, link) for page, link in links if not (page.parent / link).exists()] == []
+    named = {name for page in pages for name in re.findall(r"\b(?:examples|packaging)/[\w./-]+\w", page.read_text())}
+    assert "examples/demo-asterisk-full.xz" in named
+    assert (folder / "examples/demo-asterisk-full.xz").read_bytes() == EXAMPLE_LOG.read_bytes()
 
 
 def test_cron_waits_to_be_switched_on_and_ends_with_the_package() -> None:

@@ -95,13 +95,29 @@ def test_a_line_cut_by_a_crash_is_dropped_and_one_without_line_end_is_not(letter
     assert [one.id for one in kept(letters)] == ["a"]
 
 
-def test_a_foreign_line_is_named(letters: DeadLetters) -> None:
-    letters.keep([(document("a"), WHY)])
-    with letters.path.open("ab") as file:
-        file.write(b"hello\n")
-    with pytest.raises(DeliveryError, match=r"dead\.ndjson\.sending:2: is no dead letter"):
-        kept(letters)
-    assert Path(f"{letters.path}.sending").exists()
+def test_a_foreign_line_is_named_and_stays_while_the_others_are_sent(letters: DeadLetters) -> None:
+    letters.keep([(document("a"), WHY), (document("b"), WHY)])
+    first, second = letters.path.read_bytes().splitlines(keepends=True)
+    damaged = second.replace(b'"id"', b'"i\xff"')
+    letters.path.write_bytes(first + damaged + b"\n")
+    letters.keep([(document("c"), WHY)])
+    told = [f"{letters.path}:2: is no dead letter: mend or delete the line"]
+    assert (list(letters.damaged()), [one.id for one in letters.letters()]) == (told, ["a", "c"])
+    failed = letters.batches()
+    assert [one.id for one in next(failed)] == ["a", "c"]
+    failed.close()  # type: ignore[attr-defined]
+    taken = f"{letters.path}.sending"
+    assert (letters.where(), list(letters.damaged())) == (taken, [told[0].replace(str(letters.path), taken)])
+    letters.keep([(document("d"), WHY)])
+    assert letters.where() == f"{taken} and {letters.path}"
+    assert [[one.id for one in documents] for documents in letters.batches()] == [["a", "c"], ["d"]]
+    assert letters.path.read_bytes() == damaged
+    assert (letters.where(), letters.waiting()) == (str(letters.path), 1)
+    assert kept(letters) == []
+    assert letters.path.read_bytes() == damaged
+    letters.path.write_bytes(second)
+    assert [one.id for one in kept(letters)] == ["b"]
+    assert list(letters.damaged()) == []
 
 
 def test_a_folder_that_cannot_be_written_is_named(tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 import gzip
 import json
 import os
+import resource
 import shutil
 import tempfile
 from collections.abc import Callable, Iterator
@@ -690,6 +691,46 @@ def test_a_rotation_between_two_looks_counts_by_the_clock_of_the_files(start: An
     daemon.append(log_text(2, 1))
     assert daemon.passes() == 3
     assert sorted(daemon.ids) == sorted(ids(daemon.live, tmp_path / "full.1"))
+
+
+@pytest.mark.parametrize("step", [0, 3600])
+def test_rotations_after_a_clock_that_was_ahead_are_told_by_their_order(start: Any, tmp_path: Path, step: int) -> None:
+    """The host booted an hour ahead, and was put right; its log was rotated twice before anybody looked again."""
+    (tmp_path / "full.1").write_bytes(log_text(0, 2))
+    os.utime(tmp_path / "full.1", (1e9, 1e9))
+    daemon = start(str(tmp_path / "full"), once=True)
+    daemon.append(log_text(10, 2))
+    os.utime(daemon.live, (daemon.now + step,) * 2)
+    assert daemon.passes() == 2
+    (tmp_path / "full.1").rename(tmp_path / "full.3")
+    daemon.live.rename(tmp_path / "full.2")
+    daemon.append(log_text(20, 3), tmp_path / "full.1")
+    daemon.append(log_text(30, 1))
+    daemon.again()
+    assert daemon.passes() == 4
+    assert sorted(daemon.ids) == sorted(ids(*(tmp_path / name for name in ("full", "full.1", "full.2"))))
+
+
+def test_more_logs_than_descriptors(start: Any, tmp_path: Path) -> None:
+    """The youngest are held; all are read."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    room = held() + 40
+    for number in range(60):
+        daemon_log = tmp_path / f"full.{60 - number}"
+        daemon_log.write_bytes(log_text(number * 100, 1))
+        os.utime(daemon_log, (1e9 + number, 1e9 + number))
+    daemon = start()
+    daemon.append(log_text(9000, 1))
+    resource.setrlimit(resource.RLIMIT_NOFILE, (room, hard))
+    try:
+        assert daemon.passes() == 61
+        assert daemon.passes() == 0
+        daemon.append(log_text(9001, 1))
+        daemon.live.unlink()
+        assert daemon.passes() == 1
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+    assert daemon.warnings == []
 
 
 def test_a_first_run_that_was_cut_short_leaves_old_rotations_alone_as_well(start: Any, tmp_path: Path) -> None:

@@ -10,9 +10,13 @@ import pytest
 from test_collect import log_text
 from test_followed import ids, start, traced
 
+from siplogs.shipping.dead_letters import DeadLetters
+from siplogs.shipping.status import prometheus, survey
 from tests.packs.writers import WRITERS, message
 
 __all__ = ["start"]
+
+DAY = 86_400.0
 
 
 def test_a_log_that_grew_and_was_deleted_between_two_runs_is_said(start: Any, tmp_path: Path) -> None:
@@ -32,6 +36,41 @@ def test_a_log_that_grew_and_was_deleted_between_two_runs_is_said(start: Any, tm
     assert len(daemon.warnings) == 1
 
 
+def test_a_log_below_a_symbolic_link_is_no_other(start: Any, tmp_path: Path) -> None:
+    (tmp_path / "disk").mkdir()
+    (tmp_path / "log").symlink_to("disk")
+    live = tmp_path / "log" / "full"
+    daemon = start(str(live), once=True)
+    daemon.append(log_text(0, 5), live)
+    assert daemon.passes() == 5
+    daemon.append(log_text(5, 5), live)
+    live.unlink()
+    daemon.append(log_text(100, 3), live)
+    daemon.again()
+    assert daemon.passes() == 3
+    (warning,) = daemon.warnings
+    assert warning.startswith(f"{live}: deleted, moved or overwritten; what was written to it after 20")
+
+
+def test_what_grew_behind_a_log_that_was_at_rest_is_no_less_lost(start: Any, tmp_path: Path) -> None:
+    daemon = start(str(tmp_path / "full"))
+    daemon.append(log_text(0, 5))
+    assert daemon.passes() == 5
+    daemon.passes(seconds=100)
+    assert not daemon.collector.restless()
+    size = daemon.live.stat().st_size
+    daemon.append(log_text(5, 5))
+    unread = daemon.live.stat().st_size - size
+    daemon.collector.note()
+    assert daemon.collector.lag() == unread
+    daemon.live.unlink()
+    daemon.append(log_text(100, 3))
+    daemon.again()
+    assert daemon.passes() == 3
+    assert daemon.warnings == [f"{daemon.live}: {unread} bytes of it were deleted or overwritten before they were read"]
+    assert daemon.state.counts()["lost"] == unread
+
+
 @pytest.mark.parametrize("noted", [False, True])
 def test_a_log_emptied_without_a_copy_is_said(start: Any, tmp_path: Path, noted: bool) -> None:
     """Its inode stays, so only the content tells."""
@@ -49,6 +88,53 @@ def test_a_log_emptied_without_a_copy_is_said(start: Any, tmp_path: Path, noted:
     (warning,) = daemon.warnings
     assert ("bytes of it were deleted or overwritten before" in warning) is noted
     assert ("what was written to it after" in warning) is not noted
+
+
+def test_losses_of_one_log_add_up_and_are_not_forgotten_with_it(start: Any, tmp_path: Path) -> None:
+    """Its first line stays the same, so that it is one log to siplogs, however often it is overwritten."""
+    first = b"[Nov 21 02:00:00] Asterisk 22.0.0 built by root @ pbx on a x86_64 running Linux\n"
+    daemon = start()
+    daemon.append(first + log_text(0, 1))
+    assert daemon.passes() == 1
+    lost = 0
+    for turn in range(1, 4):
+        more = log_text(turn * 100 + 2, turn * 5)
+        daemon.append(more)
+        daemon.collector.note()
+        daemon.live.write_bytes(first + log_text(turn * 100 + 50, 1))
+        assert daemon.passes() == 1
+        daemon.again()
+        lost += len(more)
+        assert daemon.state.counts()["lost"] == lost
+        assert sum(place.lost for place in daemon.state.places()) == lost
+        assert daemon.warnings[turn - 1 :] == [
+            f"{daemon.live}: {len(more)} bytes of it were deleted or overwritten before they were read"
+        ]
+    daemon.live.unlink()
+    daemon.passes(seconds=61 * DAY)
+    assert daemon.state.places() == []
+    assert daemon.state.counts()["lost"] == lost
+    found = survey(daemon.state, DeadLetters(tmp_path / "dead.ndjson"), daemon.now)
+    assert f"\nsiplogs_lost_bytes_total {lost}\n" in prometheus(found)
+
+
+def test_a_log_that_is_gone_is_known_for_sixty_days(start: Any, tmp_path: Path) -> None:
+    """For as long a copy that is put back, or unpacked again, is not sent once more."""
+    daemon = start()
+    daemon.append(log_text(0, 5))
+    assert daemon.passes() == 5
+    kept = daemon.live.read_bytes()
+    daemon.live.unlink()
+    daemon.again()
+    daemon.passes(seconds=59 * DAY)
+    daemon.again()
+    assert [place.path for place in daemon.state.places()] == [str(daemon.live)]
+    daemon.append(kept)
+    assert daemon.passes() == 0
+    daemon.live.unlink()
+    daemon.again()
+    daemon.passes(seconds=61 * DAY)
+    assert daemon.state.places() == []
 
 
 @pytest.mark.parametrize("copy", [False, True])
@@ -110,7 +196,7 @@ def test_logs_that_come_and_go_while_a_delivery_waits_are_held(start: Any, tmp_p
 
 
 def test_a_run_that_is_not_noted_leaves_the_rest_for_the_next(start: Any, tmp_path: Path) -> None:
-    daemon = start(noted=False)
+    daemon = start(until="2100-01-01T00:00:00.000")
     daemon.append(log_text(0, 5))
     assert daemon.passes() == 5
     daemon.settings = daemon.settings.__class__(inputs=daemon.settings.inputs, idle=daemon.settings.idle)

@@ -5,6 +5,7 @@ import re
 import sqlite3
 import subprocess
 import sys
+import threading
 from pathlib import Path
 
 import pytest
@@ -52,8 +53,9 @@ def test_a_database_of_the_first_version_is_taken_over(path: Path) -> None:
     for _ in range(2):
         with State(path) as state:
             assert state.places() == [PLACE]
-            assert state.counts() == {"created": 12}
+            assert state.counts() == {"created": 12, "lost": 7}
             assert state.pulse() is None
+            assert state.sending("period") == ""
     assert version(path) == VERSION
     with State(path) as state:
         state.beat(Pulse(process=3, error="x"))
@@ -69,6 +71,33 @@ def test_who_only_looks_leaves_an_old_database_as_it_is(path: Path) -> None:
         assert state.pulse() is None
     assert path.read_bytes() == before
     assert [file.name for file in path.parent.iterdir()] == ["state.db"]
+
+
+def test_a_file_of_something_else_is_refused_and_left_alone(path: Path) -> None:
+    path.write_bytes(b"root:x:0:0::/root:/bin/bash\n" * 9)
+    for readonly in (False, True):
+        with pytest.raises(StateError, match="not a state database of siplogs; name another file with --state"):
+            State(path, readonly=readonly)
+    assert [file.name for file in path.parent.iterdir()] == [path.name]
+
+
+def test_a_state_whose_beginning_is_damaged_is_no_stranger(path: Path) -> None:
+    with State(path):
+        pass
+    path.write_bytes(b"\xff" * 100 + path.read_bytes()[100:])
+    with pytest.raises(StateError, match="damaged .* --from-beginning"):
+        State(path)
+
+
+def test_a_symbolic_link_names_the_same_state(path: Path, tmp_path: Path) -> None:
+    link = tmp_path / "links" / "named.db"
+    link.parent.mkdir()
+    with State(path, purpose="siplogs tail"):
+        link.symlink_to(path)
+        assert holder(link) == holder(path) != ""
+        with pytest.raises(StateError, match="is working on it"):
+            State(link)
+    assert [file.name for file in link.parent.iterdir()] == ["named.db"]
 
 
 def test_a_database_of_a_newer_version_is_refused(path: Path) -> None:
@@ -106,15 +135,21 @@ def test_there_is_no_state_and_nobody_has_it(path: Path) -> None:
 def test_asking_who_has_it_does_not_stop_who_wants_it(path: Path) -> None:
     with State(path):
         pass
-    ask = "import sys\nfrom pathlib import Path\nfrom siplogs.shipping.state import holder\nwhile True: holder(Path(sys.argv[1]))"
-    asking = subprocess.Popen([sys.executable, "-c", ask, str(path)])
-    try:
-        for _ in range(200):
-            with State(path):
-                pass
-    finally:
-        asking.kill()
-        asking.wait()
+    ask = "import sys\nfrom pathlib import Path\nfrom siplogs.shipping.state import holder\n"
+    ask += "while True: print(holder(Path(sys.argv[1])), flush=True)"
+    with subprocess.Popen([sys.executable, "-c", ask, str(path)], stdout=subprocess.PIPE, text=True) as asking:
+        assert asking.stdout is not None
+        assert asking.stdout.readline() == "\n"
+        drain = threading.Thread(target=asking.stdout.read)
+        drain.start()
+        try:
+            for _ in range(200):
+                with State(path):
+                    pass
+            assert asking.poll() is None
+        finally:
+            asking.kill()
+            drain.join()
 
 
 def test_an_emptied_database_is_not_taken_for_a_first_run(path: Path) -> None:

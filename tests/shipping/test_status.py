@@ -104,7 +104,9 @@ def test_a_log_that_is_behind_for_minutes_is_trouble(bench: Bench) -> None:
     assert found.trouble.startswith("nobody ships, and logs are behind for 2 h, by ")
     assert not found.hung
     with State(bench.state_path, purpose="siplogs ship"):
-        assert "(siplogs ship) works, but logs are behind for 2 h" in look(bench, known(bench) + 7_300).trouble
+        trouble = look(bench, known(bench) + 7_300).trouble
+    assert "(siplogs ship) works, but logs are behind for 2 h" in trouble
+    assert "(journalctl -u siplogs-ship, or the mail of cron)" in trouble
 
 
 def test_the_follower_of_a_rotated_log_is_behind_since_the_last_look(bench: Bench) -> None:
@@ -135,7 +137,7 @@ def test_a_daemon_that_hangs_is_trouble(bench: Bench) -> None:
     with State(bench.state_path, purpose="siplogs tail") as state:
         letters = DeadLetters(bench.folder / "dead.ndjson")
         clock.now = known(bench)
-        Monitor(state, letters, "", print, clock=clock).passed(clock.now)
+        Monitor(state, letters, "", print, clock=clock).passed(clock.now, "", ())
         assert not survey(state, letters, clock.now + 3_500).hung
         quiet = survey(state, letters, clock.now + 3 * 3_600)
         assert (quiet.hung, quiet.failing) == (True, False)
@@ -225,13 +227,13 @@ def test_the_monitor_tells_of_trouble_at_once_and_of_its_end(bench: Bench) -> No
         assert found.tail.rate == pytest.approx(600 / 11)
         assert samples(metrics.read_text())["siplogs_tail_failures"] == 1
         clock.now += 1
-        monitor.passed(clock.now)
+        monitor.passed(clock.now, "", ())
         found = survey(state, letters, clock.now)
         assert not found.failing
         assert found.tail is not None
         assert (found.tail.failures, found.tail.error) == (0, "gone")
         clock.now += 100
-        monitor.passed(clock.now)
+        monitor.passed(clock.now, "", ())
         assert samples(metrics.read_text())["siplogs_tail_events_per_second"] == 0
         assert metrics.stat().st_mode & 0o777 == 0o644
         monitor.stopped()
@@ -246,6 +248,34 @@ def test_a_file_of_metrics_that_cannot_be_written_is_a_warning(bench: Bench) -> 
     said: list[str] = []
     with State(bench.state_path) as state:
         monitor = Monitor(state, DeadLetters(bench.folder / "dead"), str(bench.folder / "no/where"), said.append)
-        monitor.passed(1.0)
+        monitor.passed(1.0, "", ())
     assert [line for line in said if "tail.metrics_file" in line] == said
     assert said
+
+
+@pytest.mark.parametrize("new", ["", "new.prom"])
+def test_a_file_of_metrics_that_is_kept_no_more_after_a_reload_goes(bench: Bench, new: str) -> None:
+    said: list[str] = []
+    with State(bench.state_path, purpose="siplogs tail") as state:
+        letters = DeadLetters(bench.folder / "dead")
+        old = Monitor(state, letters, str(bench.folder / "old.prom"), said.append)
+        old.passed(1.0, "", ())
+        same = Monitor(state, letters, str(bench.folder / "old.prom"), said.append)
+        same.take_over(old)
+        assert (bench.folder / "old.prom").exists()
+        other = Monitor(state, letters, new and str(bench.folder / new), said.append)
+        other.take_over(same)
+        other.passed(2.0, "", ())
+        assert [file.name for file in bench.folder.glob("*.prom")] == [new][: bool(new)]
+    assert said == []
+
+
+def test_an_old_file_of_metrics_that_cannot_be_deleted_is_a_warning(bench: Bench) -> None:
+    said: list[str] = []
+    with State(bench.state_path) as state:
+        letters = DeadLetters(bench.folder / "dead")
+        (bench.folder / "folder").mkdir()
+        Monitor(state, letters, "", said.append).take_over(
+            Monitor(state, letters, str(bench.folder / "folder"), said.append)
+        )
+    assert said == [f"{bench.folder / 'folder'}: Is a directory; delete it, for it is kept no more"]

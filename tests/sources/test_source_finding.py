@@ -1,7 +1,10 @@
 """Paths, globs, folders, streams and the usual places: what is taken, what is left, what is warned of."""
 
+import grp
 import io
 import os
+import pwd
+import stat
 import subprocess
 import sys
 import threading
@@ -14,6 +17,7 @@ from siplogs.sources import Source, find
 from siplogs.sources.finding import USUAL_PLACES
 
 PCAP = b"\xd4\xc3\xb2\xa1\x02\x00\x04\x00" + bytes(range(256)) * 20
+NAME = pwd.getpwuid(os.geteuid() or 65534).pw_name
 NOTES = "Call the carrier on Monday.\nAsk about SIP/2.0 488.\n"
 
 
@@ -35,7 +39,7 @@ def test_a_named_file_means_that_file_only(tmp_path, warnings):
 
 
 def test_a_folder_means_the_logs_in_it(tmp_path, warnings):
-    logs = ["full", "full.1.gz", "messages.log", "security", "customer-full.2", "pbx-trace.log", "console.txt"]
+    logs = ["full", "full.1.gz", "debug.log", "security", "customer-full.2", "pbx-trace.log", "console.txt"]
     for name in logs:
         (tmp_path / name).write_bytes(LINE)
     others = {"trace.pcap": PCAP, "core.1234": b"\x7fELF" + bytes(500), "notes.txt": NOTES.encode(), "queue_log": LINE}
@@ -46,6 +50,20 @@ def test_a_folder_means_the_logs_in_it(tmp_path, warnings):
     (tmp_path / "full.4").symlink_to(tmp_path / "nowhere")
     os.mkfifo(tmp_path / "full.5")
     assert sorted(relative(find([str(tmp_path)], warn=warnings.append), tmp_path)) == sorted(logs)
+    assert not warnings
+
+
+@pytest.mark.parametrize(
+    ("age", "found"), [(-5, ["full"]), (0, ["full"]), (600, ["full"]), (90_000, ["full", "messages", "messages.1"])]
+)
+def test_messages_count_where_no_full_has_them_all(tmp_path, warnings, age, found):
+    """Asterisk writes what stands in `messages` into `full` as well, unless somebody switched that off."""
+    for name in ("full", "messages", "messages.1"):
+        (tmp_path / name).write_bytes(LINE)
+    os.utime(tmp_path / "full", (1e9 - age, 1e9 - age))
+    os.utime(tmp_path / "messages", (1e9, 1e9))
+    os.utime(tmp_path / "messages.1", (1e9 - 86_400, 1e9 - 86_400))
+    assert sorted(relative(find([str(tmp_path)], warn=warnings.append), tmp_path)) == found
     assert not warnings
 
 
@@ -172,8 +190,27 @@ def test_a_log_that_must_not_be_read_is_a_warning_with_the_remedy(open_folder, a
         return "\n".join([*texts, *relative(found, open_folder)])
 
     warning, *found = unprivileged(work).split("\n")
-    assert warning.startswith(f"{open_folder}/full: permission denied; run siplogs as root or as ")
+    assert warning.startswith(f"{open_folder}/full: permission denied for the user {NAME}; let its group (adm, ")
+    status = (open_folder / "full").stat()
+    owner, group = pwd.getpwuid(status.st_uid).pw_name, grp.getgrgid(status.st_gid).gr_name
+    mode = f"{stat.S_IMODE(status.st_mode):04o}"
+    assert warning.endswith(f"into the group: usermod -aG GROUP {NAME} (now {owner}:{group}, mode {mode})")
     assert found == ["full.1"]
+
+
+def test_a_log_that_a_group_may_read_names_it(open_folder):
+    log = open_folder / "full"
+    if os.geteuid() == 0:
+        os.chown(log, 0, 4)
+    log.chmod(0o040)
+
+    def work():
+        texts = []
+        assert find([str(log)], warn=texts.append) == []
+        return "\n".join(texts)
+
+    remedy = f"usermod -aG {grp.getgrgid(log.stat().st_gid).gr_name} {NAME}, and restart what ships (or log in again)"
+    assert unprivileged(work) == f"{log}: permission denied for the user {NAME}; {remedy}"
 
 
 @pytest.mark.parametrize("argument", ["", "/full"])
@@ -187,7 +224,7 @@ def test_a_folder_that_must_not_be_entered_is_a_warning(open_folder, argument):
 
     text = unprivileged(work)
     (open_folder / "asterisk").chmod(0o700)
-    assert text.startswith(f"{open_folder}/asterisk{argument}: permission denied; ")
+    assert text.startswith(f"{open_folder}/asterisk{argument}: permission denied for the user {NAME}; let its group ")
     assert "\n" not in text
 
 
@@ -228,7 +265,7 @@ def test_every_usual_place_is_looked_into(tmp_path, warnings, place):
 def test_nothing_in_the_usual_places_says_what_to_do(tmp_path, warnings):
     assert usual(tmp_path, warnings) == []
     assert len(warnings) == 1
-    assert "name one: siplogs scan " in warnings[0]
+    assert "name yours: siplogs scan /path/to/full, or as paths of [[input]]" in warnings[0]
 
 
 def test_an_unreadable_log_in_a_usual_place_is_not_replaced_by_another(tmp_path, warnings):
