@@ -360,7 +360,7 @@ def main() -> int:
     """Measure and show; 2 when there is no server to measure with."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.shipping", description=__doc__)
     parser.add_argument("--corpus", type=Path, default=ROOT / "tests" / "corpus", help="folder of the recorded loads")
-    parser.add_argument("--size", type=int, default=100, metavar="MB", help="size of the log that is shipped (100)")
+    parser.add_argument("--size", type=int, default=50, metavar="MB", help="size of the log that is shipped (50)")
     parser.add_argument("--rounds", type=int, default=3, help="rounds; medians are reported (3)")
     parser.add_argument("--idle", type=float, default=60, metavar="SECONDS", help="how long the idle daemon runs (60)")
     parser.add_argument("--soak", type=float, default=20, metavar="MINUTES", help="length of the soak (20)")
