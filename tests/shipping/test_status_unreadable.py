@@ -4,11 +4,11 @@ import os
 import shutil
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 from test_collect import OPTIONS, log_text
+from test_followed import NOBODY, nobody
 from test_status import samples
 
 from siplogs.shipping.collect import Collector, Input, Settings
@@ -16,21 +16,6 @@ from siplogs.shipping.dead_letters import DeadLetters
 from siplogs.shipping.monitor import Monitor
 from siplogs.shipping.state import State
 from siplogs.shipping.status import LogStatus, Status, prometheus, survey
-
-NOBODY = 65534
-
-
-@contextmanager
-def nobody() -> Iterator[None]:
-    """Be a user whom permissions bind."""
-    if os.geteuid() != 0:
-        yield
-        return
-    os.seteuid(NOBODY)
-    try:
-        yield
-    finally:
-        os.seteuid(0)
 
 
 class Host:
