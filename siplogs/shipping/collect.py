@@ -178,7 +178,7 @@ class Collector:
 
     def _under_way(self) -> bool:
         """Tell whether documents may have been sent in another period that nobody acknowledged yet."""
-        known = self._kept in get_args(Period) and self._kept != self._settings.period
+        known = self._kept in get_args(Period) and self._kept != self._settings.period and not self._settings.anew
         return known and not all(place.whole or place.read_to == place.size > 0 for place in self.places.values())
 
     def _send_in(self, period: Period) -> None:

@@ -122,10 +122,11 @@ def test_a_folder_that_must_not_be_looked_at_is_left_to_the_reading(folder: Path
 
 
 def test_a_folder_with_logs_of_several_ways_is_refused(folder: Path) -> None:
+    (folder / "security").write_bytes(LINE)
     with pytest.raises(ConfigError, match="several ways; name them one by one") as caught:
         ways(settings(folder, "full"), folder)
     assert str(caught.value).startswith(f"{folder}: ")
-    (folder / "messages").unlink()
+    (folder / "security").unlink()
     assert ways(settings(folder, "full"), folder) == {(str(folder),): OWN}
 
 
