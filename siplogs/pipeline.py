@@ -5,8 +5,9 @@
 """
 
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime, tzinfo
-from functools import cache, cached_property
+from functools import cached_property
 from typing import Final
 
 from msgspec import Struct
@@ -98,9 +99,7 @@ class Engine:
         return self._literals[products]
 
 
-@cache
-def _compiled(options: ReadOptions) -> Engine:
-    return Engine(options)
+_engines: Final[dict[ReadOptions, Engine]] = {}
 
 
 def engine(options: ReadOptions) -> Engine:
@@ -109,12 +108,23 @@ def engine(options: ReadOptions) -> Engine:
     Raises ConfigError for a time zone that there is not.
     """
     options.zone  # noqa: B018
-    return _compiled(replace(options, host="", timezone=""))
+    shared = replace(options, host="", timezone="")
+    if shared not in _engines:
+        _engines[shared] = Engine(shared)
+    return _engines[shared]
 
 
-def forget_engines() -> None:
-    """Compile packs anew when they are needed next."""
-    _compiled.cache_clear()
+@contextmanager
+def fresh_engines() -> Iterator[None]:
+    """Compile packs anew from here on; where the body fails, those from before are in force again."""
+    before = _engines.copy()
+    _engines.clear()
+    try:
+        yield
+    except BaseException:
+        _engines.clear()
+        _engines.update(before)
+        raise
 
 
 class Part(Struct, frozen=True):

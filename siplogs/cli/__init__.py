@@ -112,12 +112,12 @@ def main() -> None:
 def _require_values(arguments: Sequence[str]) -> None:
     """Refuse what is empty: behind it stands a variable without a value, and an empty path would be this folder."""
     for before, one in pairwise(("", *arguments)):
-        option = one[:-1] if one.startswith("--") and one.find("=") == len(one) - 1 else before
-        if one and option == before:
-            continue
+        option = one[:-1] if one.startswith("--") and one.find("=") == len(one) - 1 else "" if one else before
         if option.startswith("--"):
             _fail(f"{option} is given without a value; write one behind it, or leave {option} out", TROUBLE)
-        _fail("an argument is empty; see whether a variable in it has no value, and leave it out or write one", TROUBLE)
+        if not one:
+            text = "an argument is empty; see whether a variable in it has no value, and leave it out or write one"
+            _fail(text, TROUBLE)
 
 
 def last_words(error: SiplogsError | OSError) -> tuple[str, int]:

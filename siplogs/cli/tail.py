@@ -133,20 +133,20 @@ class _Daemon:
 
     def _reloaded(self, loop: "Tail", state: "State") -> "Tail":
         """Take new settings and packs, or go on with the old ones and say what is wrong with the new."""
-        from siplogs import pipeline
         from siplogs.outputs.elasticsearch import UnreachableError
+        from siplogs.pipeline import fresh_engines
 
         try:
-            settings = config.load(self._configuration, self._overrides)
-            journal = _journal(settings)
-            new = self._prepared(settings, state, journal)
-            with suppress(UnreachableError):  # an outage is no fault of the configuration
-                new.connect(loop.meanwhile)
+            with fresh_engines():
+                settings = config.load(self._configuration, self._overrides)
+                journal = _journal(settings)
+                new = self._prepared(settings, state, journal)
+                with suppress(UnreachableError):  # an outage is no fault of the configuration
+                    new.connect(loop.meanwhile)
         except Exception as error:  # noqa: BLE001 (whatever is wrong with the new, the old one ships on)
             text = _reason(error)
             self._journal.write("error", f"the new configuration is wrong, the old one stays in force: {text}")
             return loop
-        pipeline.forget_engines()
         self._journal = journal
         journal.write("info", "configuration and packs were read again")
         for warning in (*settings.warnings, *_waits_for_restart(settings, state)):
@@ -156,7 +156,7 @@ class _Daemon:
 
     def _prepared(self, settings: "Settings", state: "State", journal: "Journal") -> "Tail":
         from siplogs.cli.shipment import inputs, limits, reached, since_until
-        from siplogs.pipeline import Engine, ReadOptions
+        from siplogs.pipeline import engine
         from siplogs.shipping.collect import Collector
         from siplogs.shipping.collect import Settings as Collecting
         from siplogs.shipping.dead_letters import DeadLetters
@@ -172,9 +172,7 @@ class _Daemon:
         )
         for one in chosen.inputs:
             _require_files(one.paths)
-            one.options.zone  # noqa: B018 (what is wrong is said now)
-        for packs in {one.options.packs for one in chosen.inputs}:
-            Engine(ReadOptions(packs)).packs  # noqa: B018 (those in use stay as they are)
+            engine(one.options).packs  # noqa: B018 (what is wrong with zone or packs is said now)
         letters = DeadLetters(Path(settings.delivery.dead_letters))
         return Tail(
             Collector(state, chosen, journal.warn, on_bytes=lambda _: self._supervisor.alive()),

@@ -87,7 +87,7 @@ def connect(settings: ElasticsearchSettings) -> "Server":
             "no Elasticsearch address: give --elasticsearch URL, or set SIPLOGS_ELASTICSEARCH_URL or elasticsearch.url"
         )
     server = Server(settings)
-    server.version = next(iter(_versions_of_nodes(settings)), "") or _about(server)["version"]["number"]
+    server.version = _version_of_nodes(settings) or _about(server)["version"]["number"]
     return server
 
 
@@ -256,18 +256,18 @@ def _about(server: Server) -> dict[str, Any]:
     return body
 
 
-def _versions_of_nodes(settings: ElasticsearchSettings) -> list[str]:
-    """Ask each of several addresses what it is, and return the versions of those that answer.
+def _version_of_nodes(settings: ElasticsearchSettings) -> str:
+    """Ask each of several addresses what it is, and return the version of one that answers, "" where none does.
 
     Requests go to them in turn, so that each has to be an Elasticsearch, and all of one cluster: else each would get a
     part of the events. Raises DeliveryError and ConfigError naming the addresses that are not.
     """
-    versions: list[str] = []
+    version = ""
     clusters: dict[str, str] = {}
     for url in settings.url if len(settings.url) > 1 else ():
         with suppress(UnreachableError):
             about = _about(Server(msgspec.structs.replace(settings, url=[url]), _PATIENCE))
-            versions.append(about["version"]["number"])
+            version = about["version"]["number"]
             clusters.setdefault(about.get("cluster_uuid") or _UNKNOWN, url)
     clusters.pop(_UNKNOWN, None)
     if len(clusters) > 1:
@@ -276,7 +276,7 @@ def _versions_of_nodes(settings: ElasticsearchSettings) -> list[str]:
             f"elasticsearch.url: {first} and {second} are different clusters, each would get a part of the events:"
             " name addresses of one cluster only"
         )
-    return versions
+    return version
 
 
 def ca_file(path: str, section: str) -> str:
