@@ -32,12 +32,16 @@ def rig(server: Any, blank: Any, tmp_path: Path) -> Iterator[Rig]:
 
 
 def copytruncate(asterisk: Asterisk) -> None:
-    """As logrotate does it, but with Asterisk held meanwhile: what it wrote between copying and truncating is lost."""
+    """As logrotate does it, but with Asterisk held meanwhile: what it wrote between copying and truncating is lost.
+
+    It is held for so long that both sides send again what was not answered.
+    """
     process = asterisk._process
     assert process is not None
     process.send_signal(signal.SIGSTOP)
     shutil.copy2(asterisk.log, asterisk.log.with_name("full.99"))
     os.truncate(asterisk.log, 0)
+    time.sleep(1)
     process.send_signal(signal.SIGCONT)
 
 
