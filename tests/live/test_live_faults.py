@@ -1,5 +1,6 @@
 """`ship` and `tail` under every fault of server, disk and signals: nothing lost, nothing doubled, a clean end."""
 
+import json
 import os
 import shutil
 import signal
@@ -19,6 +20,7 @@ from siplogs.pipeline import read_events
 from siplogs.shipping.dead_letters import DeadLetters
 from siplogs.shipping.state import State
 from siplogs.sources import find
+from tests.cli.command import siplogs
 from tests.conftest import missing
 
 QUIET = b"[Nov 21 02:00:00] VERBOSE[1] pbx.c: Executing [s@x:1] NoOp in new stack\n"
@@ -84,6 +86,12 @@ def same(rig: Rig, node: Any) -> bool:
     found = stored(node)
     assert len(found) == len(set(found))
     return set(found) == rig.expected
+
+
+def behind(rig: Rig) -> int:
+    """Return how many bytes of the logs are not acknowledged as far as the state knows."""
+    done = siplogs("status", "--format", "json", data=b"", **rig.environment())
+    return sum(log["lag_bytes"] for log in json.loads(done.stdout)["logs"])
 
 
 def test_every_fault_of_the_server_in_a_row(rig: Rig, proxy: FaultProxy, blank: Any) -> None:
@@ -293,6 +301,7 @@ def test_a_full_disk_under_the_state(rig: Rig, blank: Any, small_disk: Callable[
     rig.append(14)
     rig.expect(rig.live)
     wait_until(lambda: same(rig, blank))
+    wait_until(lambda: behind(rig) == 0)
     assert stopped(daemon) < 5
     assert rig.run("ship", "--verbose") == (0, "0 created, 0 already there, 0 dead letters\n")
 
