@@ -66,7 +66,8 @@ def _lines(found: "Status", now: float) -> Iterator[str]:
         ": siplogs dead-letters list" if found.waiting else ""
     )
     if found.lost:
-        yield f"lost          {found.lost:,} bytes were deleted before they were read"
+        last = f", the last were missed {_moment(found.lost_at)}" if found.lost_at else ""
+        yield f"lost          {found.lost:,} bytes were deleted before they were read{last}"
     if found.trouble:
         yield f"TROUBLE       {clean(found.trouble)}"
     if found.tail is not None:

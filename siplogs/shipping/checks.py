@@ -29,6 +29,9 @@ BROKEN: Final = "broken"
 PRIVILEGES: Final = ("create_doc", "auto_configure")
 DAY: Final = 86_400.0
 HOUR: Final = 3_600.0
+_REMEMBERED: Final = 7 * DAY
+"""For how long doctor warns of bytes that were lost."""
+
 _AHEAD: Final = 300.0
 _PATIENCE: Final = 10.0
 _BESIDE_THE_STATE: Final = ("-wal", "-shm", ".lock")
@@ -81,15 +84,18 @@ def check_state(settings: Settings, user: Shipper, now: float) -> Iterator[Findi
 
 
 def _work(found: Status, now: float) -> Iterator[Finding]:
-    if found.lost:
-        text = f"{found.lost:,} bytes of logs were deleted before they were read; keep rotated logs for longer"
+    lately = now - found.lost_at < _REMEMBERED
+    if lately:
+        when = datetime.fromtimestamp(found.lost_at, UTC).strftime("%Y-%m-%d")
+        lost = f"{found.lost:,} bytes of logs were deleted before they were read, the last were missed on {when}"
+        text = f"{lost}; keep rotated logs for longer"
         yield Finding("shipping", WARNING, text)
     if found.trouble:
         yield Finding("shipping", BROKEN if found.failing or found.hung else WARNING, found.trouble)
     elif not found.holder and now - found.looked > DAY:
         days = f"for {age(now - found.looked)}" if found.looked else "yet"
         yield Finding("shipping", WARNING, f"nothing was shipped {days}; start siplogs tail, or siplogs ship from cron")
-    elif not found.lost:
+    elif not lately:
         behind = sum(log.lag_bytes or 0 for log in found.logs)
         delivered = counted(found.created + found.present, "event")
         yield Finding("shipping", OK, f"{delivered} delivered, {counted(behind, 'byte')} behind")

@@ -214,7 +214,7 @@ class Collector:
             return place
         if trouble := self._loss(log.key, place):
             self._warn(f"{shown(place.path)}: {trouble}")
-        fresh = self.places[log.key] = Place(*log.key, lost=place.lost, since=place.since)
+        fresh = self.places[log.key] = Place(*log.key, lost=place.lost, lost_at=place.lost_at, since=place.since)
         return fresh
 
     def _place(self, log: Log) -> Place:
@@ -318,6 +318,7 @@ class Collector:
         unread = 0 if place.whole else place.size - max(place.settled, place.done)
         if unread > 0 and place.read_to != place.size:
             place.lost += unread
+            place.lost_at = self._clock()
             self._lost += unread
             return f"{unread} bytes of it were deleted or overwritten before they were read"
         if key in self._met or not _is_the_live_name(place):

@@ -37,7 +37,7 @@ CREATE TABLE logs (
     family TEXT NOT NULL, identity TEXT NOT NULL, path TEXT NOT NULL, seen TEXT NOT NULL, size INTEGER NOT NULL,
     done INTEGER NOT NULL, settled INTEGER NOT NULL, dated BLOB NOT NULL, products TEXT NOT NULL, tail TEXT NOT NULL,
     whole INTEGER NOT NULL, lost INTEGER NOT NULL, acknowledged REAL NOT NULL, last_seen REAL NOT NULL,
-    since TEXT NOT NULL DEFAULT '', PRIMARY KEY (family, identity)
+    since TEXT NOT NULL DEFAULT '', lost_at REAL NOT NULL DEFAULT 0, PRIMARY KEY (family, identity)
 ) WITHOUT ROWID;
 CREATE TABLE counts (name TEXT PRIMARY KEY, number INTEGER NOT NULL) WITHOUT ROWID;
 {_PULSE}
@@ -45,6 +45,7 @@ CREATE TABLE counts (name TEXT PRIMARY KEY, number INTEGER NOT NULL) WITHOUT ROW
 """
 _THIRD: Final = """
 ALTER TABLE logs ADD COLUMN since TEXT NOT NULL DEFAULT '';
+ALTER TABLE logs ADD COLUMN lost_at REAL NOT NULL DEFAULT 0;
 INSERT INTO counts SELECT 'lost', SUM(lost) FROM logs HAVING SUM(lost) > 0;
 """
 _MIGRATIONS: Final[dict[int, str]] = {2: _PULSE, 3: _SENDING + _THIRD}
@@ -58,8 +59,8 @@ class Place(Struct):
     `products` are what the next reading has to know. `tail` is a checksum of what stood before `settled`, of what the
     log begins with as long as that is 0. `seen` is the signature of a file that was read to its end, no more than its
     device and inode before that, and "" once there is nothing left to look for. `size` is its size in bytes when it was
-    seen last; `whole` says that nothing more is expected. `lost` counts bytes deleted before they were read. Events of
-    before `since` (as in @timestamp, "" for none) are not wanted.
+    seen last; `whole` says that nothing more is expected. `lost` counts bytes deleted before they were read,
+    the last of them at `lost_at`. Events of before `since` (as in @timestamp, "" for none) are not wanted.
     """
 
     family: str
@@ -77,6 +78,7 @@ class Place(Struct):
     acknowledged: float = 0.0
     last_seen: float = 0.0
     since: str = ""
+    lost_at: float = 0.0
 
     @property
     def inode(self) -> tuple[int, ...]:

@@ -59,8 +59,9 @@ class Status(Struct):
     events. `waiting` counts the dead letters in `dead_letters`, None where they must not be read. `tail` is what a
     running `tail` said of itself last, None when none runs; `failing` says that the last trouble of delivery is not
     over, `hung` that the `tail` was not heard of for long. `unread` says why a log that is there cannot be read, ""
-    where all can. `looked` is when logs were last looked at, `acknowledged` when an event last arrived: seconds since
-    1970, 0 for never. `trouble` says in one line what is wrong at the moment and what to do, "" for nothing.
+    where all can. `lost_at` is when bytes were last found to be lost, `looked` when logs were last looked at,
+    `acknowledged` when an event last arrived: seconds since 1970, 0 for never. `trouble` says in one line what is wrong
+    at the moment and what to do, "" for nothing.
     """
 
     state: str
@@ -76,6 +77,7 @@ class Status(Struct):
     failing: bool = False
     hung: bool = False
     unread: str = ""
+    lost_at: float = 0.0
     looked: float = 0.0
     acknowledged: float = 0.0
     trouble: str = ""
@@ -101,6 +103,7 @@ def survey(state: State, letters: DeadLetters, now: float) -> Status:
         logs=logs,
         failing=not is_over,
         unread=pulse.unread or next((_denied(log) for log in logs if log.state == "unreadable"), ""),
+        lost_at=max((place.lost_at for place in places), default=0.0),
         looked=max(pulse.passed, acknowledged, *(place.last_seen for place in places)),
         acknowledged=acknowledged,
     )

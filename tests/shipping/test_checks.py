@@ -91,11 +91,13 @@ def delivery(folder: Path) -> Settings:
 
 def test_a_state_that_nobody_moved_for_days_and_bytes_that_were_lost(tmp_path: Path) -> None:
     with State(tmp_path / "state.db") as state:
-        state.save([Place("/f", "a", whole=True, lost=5, last_seen=NOW - 5 * 86_400 - 9)])
+        state.save([Place("/f", "a", whole=True, lost=5, last_seen=NOW - 5 * 86_400 - 9, lost_at=NOW - 86_400)])
     found = list(check_state(delivery(tmp_path), me(tmp_path), NOW))
     assert [one.verdict for one in found if one.link == "shipping"] == ["warning", "warning"]
     assert found[1].text.startswith("5 bytes of logs were deleted before they were read")
     assert "nothing was shipped for 5 d; start siplogs tail" in found[2].text
+    later = [one.text for one in check_state(delivery(tmp_path), me(tmp_path), NOW + 6 * 86_400 + 1)]
+    assert "bytes of logs" not in str(later)
     with State(tmp_path / "state.db", purpose="siplogs tail"):
         found = list(check_state(delivery(tmp_path), me(tmp_path), NOW))
         assert "(siplogs tail) works on it" in found[0].text

@@ -106,7 +106,7 @@ def test_losses_of_one_log_add_up_and_are_not_forgotten_with_it(start: Any, tmp_
         daemon.again()
         lost += len(more)
         assert daemon.state.counts()["lost"] == lost
-        assert sum(place.lost for place in daemon.state.places()) == lost
+        assert [(place.lost, place.lost_at) for place in daemon.state.places()] == [(lost, daemon.now)]
         assert daemon.warnings[turn - 1 :] == [
             f"{daemon.live}: {len(more)} bytes of it were deleted or overwritten before they were read"
         ]
