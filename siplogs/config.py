@@ -78,6 +78,7 @@ class DeliverySettings(Struct, frozen=True):
     state: str = ""
     batch_documents: Count = 2000
     batch_bytes: Count = 5_000_000
+    batch_seconds: Annotated[float, msgspec.Meta(ge=0, le=3600)] = 1.0
 
 
 class InputSettings(Struct, frozen=True):

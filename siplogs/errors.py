@@ -28,9 +28,14 @@ class ConfigError(SiplogsError):
 
 
 class DeliveryError(SiplogsError):
-    """Elasticsearch or Kibana refused or could not be reached."""
+    """Elasticsearch or Kibana refused or could not be reached; `retry_after` is for how many seconds it wants peace."""
 
     exit_code = 3
+
+    def __init__(self, text: str, retry_after: float | None = None) -> None:
+        """Take the text, and what the server asked for."""
+        super().__init__(text)
+        self.retry_after = retry_after
 
 
 class StateError(SiplogsError):

@@ -90,4 +90,5 @@ def limits(settings: Settings) -> "Limits":
     """Return the limits of a request."""
     from siplogs.shipping.delivery import Limits
 
-    return Limits(settings.delivery.batch_documents, settings.delivery.batch_bytes)
+    delivery = settings.delivery
+    return Limits(delivery.batch_documents, delivery.batch_bytes, delivery.batch_seconds)

@@ -175,7 +175,7 @@ class _Daemon:
             engine(one.options).packs  # noqa: B018 (what is wrong with zone or packs is said now)
         letters = DeadLetters(Path(settings.delivery.dead_letters))
         return Tail(
-            Collector(state, chosen, journal.warn, on_bytes=lambda _: self._supervisor.alive()),
+            Collector(state, chosen, journal.warn),
             partial(reached, settings),
             letters,
             limits(settings),

@@ -79,15 +79,17 @@ def index_name(timestamp: str, period: Period) -> str:
 def connect(settings: ElasticsearchSettings) -> "Server":
     """Reach the server and prove that it is an Elasticsearch of a version that siplogs knows.
 
-    Raises ConfigError when no address is set or the addresses are of several clusters, DeliveryError when the server
-    refuses, is something else or too old, and UnreachableError when it does not answer.
+    Of several addresses only those that answer now are used until the next call, for another one may turn out to be of
+    another cluster. Raises ConfigError when no address is set or they are of several clusters, DeliveryError when the
+    server refuses, is something else or too old, and UnreachableError when it does not answer.
     """
     if not settings.url:
         raise ConfigError(
             "no Elasticsearch address: give --elasticsearch URL, or set SIPLOGS_ELASTICSEARCH_URL or elasticsearch.url"
         )
-    server = Server(settings)
-    server.version = _version_of_nodes(settings) or _about(server)["version"]["number"]
+    nodes = _nodes(settings)
+    server = Server(msgspec.structs.replace(settings, url=[*nodes]) if nodes else settings)
+    server.version = next(iter(nodes.values()), "") or _about(server)["version"]["number"]
     return server
 
 
@@ -140,7 +142,7 @@ class Server:
     def refusal(self, answer: Answer, doing: str) -> DeliveryError:
         """Return the error for an answer that is no success; an UnreachableError where trying again may help."""
         if stranger := self.stranger(answer):
-            return UnreachableError(f"{doing}: {stranger}")
+            return UnreachableError(f"{doing}: {stranger}", answer.retry_after)
         why = reason(answer.body)
         if answer.status == 401:
             given = self.settings.api_key or self.settings.password
@@ -152,7 +154,8 @@ class Server:
         if answer.status == 403:
             return DeliveryError(f"{doing}: the credentials lack a privilege (403): {why or 'no reason given'}")
         kind = UnreachableError if answer.status == 429 or answer.status >= 500 else DeliveryError
-        return kind(f"{doing}: Elasticsearch at {self.name} answers {answer.status}: {why or 'no reason given'}")
+        text = f"{doing}: Elasticsearch at {self.name} answers {answer.status}: {why or 'no reason given'}"
+        return kind(text, answer.retry_after)
 
     def _perform(
         self, method: str, path: str, query: Mapping[str, str] | None, headers: dict[str, str], body: object
@@ -256,27 +259,25 @@ def _about(server: Server) -> dict[str, Any]:
     return body
 
 
-def _version_of_nodes(settings: ElasticsearchSettings) -> str:
-    """Ask each of several addresses what it is, and return the version of one that answers, "" where none does.
+def _nodes(settings: ElasticsearchSettings) -> dict[str, str]:
+    """Ask each of several addresses what it is, and return those that answer with their versions.
 
     Requests go to them in turn, so that each has to be an Elasticsearch, and all of one cluster: else each would get a
     part of the events. Raises DeliveryError and ConfigError naming the addresses that are not.
     """
-    version = ""
-    clusters: dict[str, str] = {}
+    clusters: dict[str, dict[str, str]] = {}
     for url in settings.url if len(settings.url) > 1 else ():
         with suppress(UnreachableError):
             about = _about(Server(msgspec.structs.replace(settings, url=[url]), _PATIENCE))
-            version = about["version"]["number"]
-            clusters.setdefault(about.get("cluster_uuid") or _UNKNOWN, url)
-    clusters.pop(_UNKNOWN, None)
+            clusters.setdefault(about.get("cluster_uuid") or _UNKNOWN, {})[url] = about["version"]["number"]
+    unknown = clusters.pop(_UNKNOWN, {})
     if len(clusters) > 1:
-        first, second, *_ = clusters.values()
+        first, second, *_ = (next(iter(urls)) for urls in clusters.values())
         raise ConfigError(
             f"elasticsearch.url: {first} and {second} are different clusters, each would get a part of the events:"
             " name addresses of one cluster only"
         )
-    return version
+    return next(iter(clusters.values()), unknown)
 
 
 def ca_file(path: str, section: str) -> str:

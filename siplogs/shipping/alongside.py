@@ -99,6 +99,11 @@ class Alongside(Generic[Piece, Result]):
         self._jobs.append(job)
         self._orders.put(job)
 
+    def look(self) -> None:
+        """Take the results that are ready, and let be told what there is to tell."""
+        self._listen(0.0)
+        self._wait(self._width)
+
     def wait(self) -> None:
         """Wait until all that was handed over is done."""
         self._wait(0)
@@ -107,16 +112,16 @@ class Alongside(Generic[Piece, Result]):
         """Take results in order until no more than so many pieces are left; those that are ready do not wait."""
         while self._jobs and (self._jobs[0].ended or len(self._jobs) > left):
             if not self._jobs[0].ended:
-                self._listen()
+                self._listen(_BEAT_SECONDS)
                 continue
             job = self._jobs.popleft()
             if job.error is not None:
                 raise job.error
             self._done(job.piece, job.result)  # type: ignore[arg-type]
 
-    def _listen(self) -> None:
+    def _listen(self, seconds: float) -> None:
         try:
-            text = self._control.news.get(timeout=_BEAT_SECONDS)
+            text = self._control.news.get(timeout=seconds)
         except Empty:
             text = ""
         if text and self._told:

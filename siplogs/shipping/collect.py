@@ -11,7 +11,7 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from datetime import UTC, datetime
-from typing import Final, cast, get_args
+from typing import Final, cast
 
 from msgspec import Struct
 from msgspec.structs import replace
@@ -76,7 +76,7 @@ class Collector:
     """Collects the documents of one state; `documents` is one pass, `settled` is told what was delivered of it.
 
     `disturbed` says after a pass that a log was rotated while it was read, so that another pass finds more; `trouble`
-    says why a log that is there could not be read, "" where all could. `on_bytes` is called as bytes are read.
+    says why a log that is there could not be read, "" where all could.
     """
 
     def __init__(
@@ -85,7 +85,6 @@ class Collector:
         settings: Settings,
         warn: Callable[[str], None],
         *,
-        on_bytes: Callable[[int], None] | None = None,
         clock: Callable[[], float] = time.time,
         steady: Callable[[], float] = time.monotonic,
     ) -> None:
@@ -96,7 +95,7 @@ class Collector:
         self._state = state
         self._settings = settings
         self._warn = warn
-        self._on_bytes = on_bytes
+        self._tick: Callable[[], None] = _nothing
         self._clock = clock
         self._marks: deque[_Mark] = deque()
         self._read = 0
@@ -105,10 +104,9 @@ class Collector:
         self._begun: set[Key] = set()
         self._met: set[Key] = set()
         self._families = {place.family for place in self.places.values()}
-        self._kept = state.sending("period")
-        self._period = cast("Period", self._kept) if self._under_way() else settings.period
         self._first = not self.places and not state.counts()
         self._from_end = settings.from_end and self._first
+        self._take_period()
 
     def note(self, *, search: bool = True) -> list[Log]:
         """Find the logs and save how long they are: what is deleted before it can be read will be known."""
@@ -126,11 +124,14 @@ class Collector:
         """
         self.disturbed, self._unread = False, ""
         logs = self.note(search=search)
-        self._send_in(self._period)
         for log in logs:
             yield from self._log(log)
         if not self.disturbed:
             self._note_losses()
+
+    def while_reading(self, tick: Callable[[], None]) -> None:
+        """Call `tick` from now on as bytes are read, whether they hold documents or not."""
+        self._tick = tick
 
     def settled(self, batch: Sequence[Document], counts: Mapping[str, int] | None = None) -> None:
         """Move the checkpoint behind a batch: all of it is in Elasticsearch or among the dead letters.
@@ -144,8 +145,8 @@ class Collector:
         """Move the checkpoint to the end of a pass of which everything was settled, and add to the running counts."""
         self._delivered = self._read
         self._write(counts or {})
-        if not self._under_way():
-            self._send_in(self._settings.period)
+        if not self._settings.until:
+            self._take_period()
         self._forget()
         gone = [self.places[key] for key in self.followed.release(self.places)]
         for place in gone:  # there is nothing left of them to look for
@@ -176,17 +177,17 @@ class Collector:
         """Tell whether any log may hold something unfinished that only time will settle."""
         return any(not place.whole for place in self.places.values())
 
-    def _under_way(self) -> bool:
-        """Tell whether documents may have been sent in another period that nobody acknowledged yet."""
-        known = self._kept in get_args(Period) and self._kept != self._settings.period and not self._settings.anew
-        return known and not all(place.whole or place.read_to == place.size > 0 for place in self.places.values())
+    def _take_period(self) -> None:
+        """Let a log go on in the period that is set once all that was sent of it in another one is acknowledged.
 
-    def _send_in(self, period: Period) -> None:
-        """Keep in which period indices are made: what is sent again has to go where it went before."""
-        self._period = period
-        if self._kept != period:
-            self._state.send("period", period)
-            self._kept = period
+        What is sent again has to go where it went before: an id is unique in its index alone.
+        """
+        period = self._settings.period
+        changed = [one for one in self.places.values() if one.period != period and (not one.period or _is_done(one))]
+        for place in changed:
+            place.period = period
+        if changed:
+            self._state.save(changed)
 
     def _noted(self, log: Log) -> Place | None:
         """Note when and how long a log was seen; return its place when that has to be saved."""
@@ -214,7 +215,9 @@ class Collector:
             return place
         if trouble := self._loss(log.key, place):
             self._warn(f"{shown(place.path)}: {trouble}")
-        fresh = self.places[log.key] = Place(*log.key, lost=place.lost, lost_at=place.lost_at, since=place.since)
+        fresh = self.places[log.key] = Place(
+            *log.key, lost=place.lost, lost_at=place.lost_at, since=place.since, period=self._settings.period
+        )
         return fresh
 
     def _place(self, log: Log) -> Place:
@@ -223,7 +226,9 @@ class Collector:
         if place is None or (self._settings.anew and log.key not in self._begun):
             self._begun.add(log.key)
             new = self._settings.anew or log.key[0] not in self._families
-            place = self.places[log.key] = Place(*log.key, since=self._settings.since if new else "")
+            place = self.places[log.key] = Place(
+                *log.key, since=self._settings.since if new else "", period=self._settings.period
+            )
             if self._from_end:
                 source = log.source
                 place.settled = place.done = _last_line_end(source) if source.seekable else 0
@@ -259,7 +264,7 @@ class Collector:
             done=place.done,
             since=place.changed_at,
         )
-        reading = Reading(part, log.options, self._on_bytes)
+        reading = Reading(part, log.options, lambda _: self._tick())
         yield from self._events(key, reading, watched)
         after = replace(
             place,
@@ -289,6 +294,7 @@ class Collector:
 
     def _events(self, key: Key, reading: Reading, source: Source) -> Iterator[Document]:
         place, until = self.places[key], self._settings.until or _NEVER
+        period = cast("Period", place.period)
         for number, event in enumerate(reading):
             if not place.products:
                 place.products = ",".join(reading.products)
@@ -298,7 +304,7 @@ class Collector:
                 stop = number % _STOPS == 1 and not reading.wrapped
                 tail = tail_of(source, offset) if stop else ""
                 self._marks.append(_Mark(self._read, key, offset, reading.dated, tail))
-                yield document(event, self._period)
+                yield document(event, period)
 
     def _note_losses(self) -> None:
         """Say what was deleted before it was read, or may have been written to and deleted since anybody looked."""
@@ -395,6 +401,15 @@ def _watched(source: Source) -> Iterator[Source]:
             watched.path, watched.name = f"/proc/self/fd/{descriptor}", source.name or source.path
             watched.expected = _beginning(watched)
         yield watched
+
+
+def _is_done(place: Place) -> bool:
+    """Tell whether everything that was read of a log is acknowledged."""
+    return place.whole or place.read_to == place.size > 0
+
+
+def _nothing() -> None:
+    """Nobody waits for documents."""
 
 
 def _is_the_live_name(place: Place) -> bool:

@@ -5,7 +5,8 @@ the next one is read, and no more: memory stays bounded by three batches however
 """
 
 import random
-from collections.abc import Callable, Iterable, Iterator, Sequence
+import time
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any, Final, Self
 
 import msgspec
@@ -27,6 +28,7 @@ _LONGEST_WISH: Final = 600.0
 _TOO_LARGE: Final = 413
 """Whoever says so, a proxy too, means the request: a smaller one may pass."""
 _AT_ONCE: Final = 2
+_TICK_SECONDS: Final = 1.0
 
 
 class DeliveryReport(Struct):
@@ -47,10 +49,14 @@ class DeliveryReport(Struct):
 
 
 class Limits(Struct, frozen=True):
-    """Limits of one bulk request, and after how many pauses in a row without progress delivery gives up."""
+    """Limits of one bulk request, and after how many pauses in a row without progress delivery gives up.
+
+    No document waits for others to fill a request for longer than `seconds`.
+    """
 
     documents: int = 2000
     octets: int = 5_000_000
+    seconds: float = 1.0
     pauses: int = 10
 
 
@@ -64,14 +70,16 @@ def deliver(
     sleep: Callable[[float], None] | None = None,
     troubled: Callable[[str], None] | None = None,
     meanwhile: Callable[[], None] | None = None,
+    reading: Callable[[Callable[[], None]], None] | None = None,
     report: DeliveryReport | None = None,
 ) -> DeliveryReport:
     """Send documents in order, a batch at a time, and return what became of them.
 
     `settled` is called with each batch once every document of it is in Elasticsearch or safely among the dead letters:
     the moment at which a checkpoint may move. `troubled` is told at each pause why it has to be made, `meanwhile` is
-    called every second or so of waiting; `report`, if given, counts what is settled. All are called from the caller's
-    thread but `sleep`, which stands in for the pauses.
+    called every second or so of waiting. `reading` is given what has to be called now and then while the next document
+    is looked for: what was found before is sent when it has waited for long enough. `report`, if given, counts what is
+    settled. All are called from the caller's thread but `sleep`, which stands in for the pauses.
 
     Raises DeliveryError when the server stays away or refuses everything; what was not settled then has to be sent
     again, which is harmless. Whatever else is raised meanwhile, say by a signal, gives up the batch that is under way.
@@ -91,8 +99,12 @@ def deliver(
             settled(batch)
 
     with Alongside(send, control, width=_AT_ONCE, done=done, told=troubled, meanwhile=meanwhile) as sending:
-        for batch in _batches(documents, limits):
-            sending.hand_over(batch)
+        batches = _Batches(limits, sending)
+        if reading:
+            reading(batches.tick)
+        for document in documents:
+            batches.add(document)
+        batches.close()
         sending.wait()
     return report
 
@@ -140,12 +152,10 @@ class _Shipment:
 
     def _pause(self, fruitless: int, wish: float | None, trouble: str) -> None:
         if fruitless > self._limits.pauses:
-            raise DeliveryError(f"{trouble}; gave up after {self._before}; nothing is lost, run again")
-        longest = min(_LONGEST_PAUSE, 2.0 ** (fruitless - 1))
-        pause = random.uniform(longest / 2, longest)  # noqa: S311
+            raise DeliveryError(f"{trouble}; gave up after {self._before}; nothing is lost, run again", wish)
         self.report.pauses += 1
         self._control.tell(trouble)
-        self._sleep(max(pause, min(wish or 0.0, _LONGEST_WISH)))
+        self._sleep(pause_after(fruitless, wish))
 
     def _judge(self, sent: Sequence[Document], answer: Answer) -> Sequence[Document]:
         """Count what is settled and return the documents to send again."""
@@ -200,6 +210,15 @@ class _Shipment:
         self.report.dead += 1
 
 
+def pause_after(failures: int, wish: float | None) -> float:
+    """Return for how many seconds to wait after so many failures in a row, at least as long as the server wishes.
+
+    It grows from one second to a minute, and a part of it is left to chance: others wait for the same server.
+    """
+    longest = min(_LONGEST_PAUSE, 2.0 ** min(failures - 1, 6))
+    return max(random.uniform(longest / 2, longest), min(wish or 0.0, _LONGEST_WISH))  # noqa: S311
+
+
 def _items(body: Any, number: int) -> list[dict[str, Any]] | None:
     """Return what became of each document; None when that is no answer to a bulk request of so many."""
     items = body.get("items") if isinstance(body, dict) else None
@@ -216,18 +235,41 @@ def _is_passing(item: dict[str, Any]) -> bool:
     return status == 429 or status >= 500 or (status == 400 and _FULL in reason(item))
 
 
-def _batches(documents: Iterable[Document], limits: Limits) -> Iterator[list[Document]]:
-    batch: list[Document] = []
-    octets = 0
-    for document in documents:
+class _Batches:
+    """Gathers documents to batches and hands each over when it is large enough, or its first document waited enough."""
+
+    def __init__(self, limits: Limits, sending: Alongside[Sequence[Document], _Shipment]) -> None:
+        self._limits = limits
+        self._sending = sending
+        self._batch: list[Document] = []
+        self._octets = 0
+        self._began = self._ticked = time.monotonic()
+
+    def add(self, document: Document) -> None:
+        """Take one document more."""
         size = len(document.body) + 100
-        if batch and (len(batch) >= limits.documents or octets + size > limits.octets):
-            yield batch
-            batch, octets = [], 0
-        batch.append(document)
-        octets += size
-    if batch:
-        yield batch
+        limits = self._limits
+        if self._batch and (len(self._batch) >= limits.documents or self._octets + size > limits.octets):
+            self.close()
+        if not self._batch:
+            self._began = time.monotonic()
+        self._batch.append(document)
+        self._octets += size
+
+    def tick(self) -> None:
+        """Hand over what waited for long enough; it is to be called while no document comes."""
+        now = time.monotonic()
+        if self._batch and now - self._began >= self._limits.seconds:
+            self.close()
+        if now - self._ticked >= _TICK_SECONDS:
+            self._ticked = now
+            self._sending.look()
+
+    def close(self) -> None:
+        """Hand over what is there."""
+        if self._batch:
+            batch, self._batch, self._octets = self._batch, [], 0
+            self._sending.hand_over(batch)
 
 
 def _body(documents: Sequence[Document]) -> bytes:

@@ -55,9 +55,10 @@ class Monitor:
 
     def settled(self, number: int) -> None:
         """So many events were acknowledged or kept as dead letters."""
+        news, self._pulse.failing = self._pulse.failing, False
         self._pulse.events += number
         self._lately.append((self._clock(), number))
-        self._note()
+        self._note(now=news)
 
     def paused(self, trouble: str) -> None:
         """Elasticsearch makes the daemon wait."""
@@ -84,8 +85,8 @@ class Monitor:
 
         `places` are the logs: where some were not read, it is noted of each other one when it was looked at.
         """
-        news = bool(self._pulse.failures) or unread != self._pulse.unread
-        self._pulse.failures, self._pulse.unread = 0, unread
+        news = self._pulse.failing or unread != self._pulse.unread
+        self._pulse.failing, self._pulse.failures, self._pulse.unread = False, 0, unread
         if unread:
             self._state.save([place for place in places if place.last_seen >= began])
         else:
@@ -100,7 +101,7 @@ class Monitor:
             self._write(self._metrics, prometheus(ended))
 
     def _trouble(self, trouble: str) -> None:
-        self._pulse.error, self._pulse.failed = trouble, self._clock()
+        self._pulse.error, self._pulse.failed, self._pulse.failing = trouble, self._clock(), True
         self._note(now=True)
 
     def _note(self, *, now: bool = False, metrics: bool = False) -> None:

@@ -31,24 +31,24 @@ _LOCK_SECONDS: Final = 0.5
 """For how long a lock is tried to get: whoever asks who has it holds it for a moment."""
 
 _PULSE: Final = "CREATE TABLE pulse (id INTEGER PRIMARY KEY CHECK (id = 1), said BLOB NOT NULL);"
-_SENDING: Final = "CREATE TABLE sending (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;"
 _SCHEMA: Final = f"""
 CREATE TABLE logs (
     family TEXT NOT NULL, identity TEXT NOT NULL, path TEXT NOT NULL, seen TEXT NOT NULL, size INTEGER NOT NULL,
     done INTEGER NOT NULL, settled INTEGER NOT NULL, dated BLOB NOT NULL, products TEXT NOT NULL, tail TEXT NOT NULL,
     whole INTEGER NOT NULL, lost INTEGER NOT NULL, acknowledged REAL NOT NULL, last_seen REAL NOT NULL,
-    since TEXT NOT NULL DEFAULT '', lost_at REAL NOT NULL DEFAULT 0, PRIMARY KEY (family, identity)
+    since TEXT NOT NULL DEFAULT '', lost_at REAL NOT NULL DEFAULT 0, period TEXT NOT NULL DEFAULT '',
+    PRIMARY KEY (family, identity)
 ) WITHOUT ROWID;
 CREATE TABLE counts (name TEXT PRIMARY KEY, number INTEGER NOT NULL) WITHOUT ROWID;
 {_PULSE}
-{_SENDING}
 """
 _THIRD: Final = """
 ALTER TABLE logs ADD COLUMN since TEXT NOT NULL DEFAULT '';
 ALTER TABLE logs ADD COLUMN lost_at REAL NOT NULL DEFAULT 0;
-INSERT INTO counts SELECT 'lost', SUM(lost) FROM logs HAVING SUM(lost) > 0;
+ALTER TABLE logs ADD COLUMN period TEXT NOT NULL DEFAULT '';
+INSERT INTO counts SELECT 'lost', number FROM (SELECT SUM(lost) AS number FROM logs) WHERE number > 0;
 """
-_MIGRATIONS: Final[dict[int, str]] = {2: _PULSE, 3: _SENDING + _THIRD}
+_MIGRATIONS: Final[dict[int, str]] = {2: _PULSE, 3: _THIRD}
 """SQL that makes a database of the version before into one of the version that is the key."""
 
 
@@ -61,6 +61,7 @@ class Place(Struct):
     device and inode before that, and "" once there is nothing left to look for. `size` is its size in bytes when it was
     seen last; `whole` says that nothing more is expected. `lost` counts bytes deleted before they were read,
     the last of them at `lost_at`. Events of before `since` (as in @timestamp, "" for none) are not wanted.
+    `period` is the one of the indices that documents go to as long as any that were sent may be unacknowledged.
     """
 
     family: str
@@ -79,6 +80,7 @@ class Place(Struct):
     last_seen: float = 0.0
     since: str = ""
     lost_at: float = 0.0
+    period: str = ""
 
     @property
     def inode(self) -> tuple[int, ...]:
@@ -114,9 +116,9 @@ class Pulse(Struct):
 
     `events` counts those that were settled since `started`, `rate` is how many a second lately, `pauses` how often
     Elasticsearch made it wait, `failures` how many passes in a row were given up; `error` is what was wrong last, at
-    `failed`. `passed` is when the last pass began in which everything was read; `unread` says of the last pass why a
-    log that is there was not, "" where all were. `beat` is when this was written. A `ship` leaves one behind when it
-    ends, for the sake of `passed` and of what went wrong.
+    `failed`, and `failing` says that it is not over. `passed` is when the last pass began in which everything was read;
+    `unread` says of the last pass why a log that is there was not, "" where all were. `beat` is when this was written.
+    A `ship` leaves one behind when it ends, for the sake of `passed` and of what went wrong.
     """
 
     process: int = 0
@@ -129,6 +131,7 @@ class Pulse(Struct):
     failures: int = 0
     error: str = ""
     failed: float = 0.0
+    failing: bool = False
     unread: str = ""
 
 
@@ -209,17 +212,6 @@ class State:
         """Return the running counts by name, such as created, present, dead, and lost for bytes."""
         with self._guarded():
             return dict(self._database.execute("SELECT name, number FROM counts"))
-
-    def sending(self, name: str) -> str:
-        """Return how what may be under way was sent, "" where that is not known."""
-        with self._guarded():
-            row = self._database.execute("SELECT value FROM sending WHERE name = ?", (name,)).fetchone()
-        return str(row[0]) if row else ""
-
-    def send(self, name: str, value: str) -> None:
-        """Keep how documents are sent from now on."""
-        with self._guarded(), self._database:
-            self._database.execute("REPLACE INTO sending VALUES (?, ?)", (name, value))
 
     def pulse(self) -> Pulse | None:
         """Return what a `tail` said of itself last, if one ever ran here."""

@@ -88,7 +88,6 @@ def survey(state: State, letters: DeadLetters, now: float) -> Status:
     places, counts, process = state.places(), state.counts(), holder(state.path)
     pulse = state.pulse() or Pulse()
     acknowledged = max((place.acknowledged for place in places), default=0.0)
-    is_over = pulse.failed <= max(pulse.passed, acknowledged) or (bool(pulse.unread) and not pulse.failures)
     logs = sorted(_logs(places, pulse, now), key=lambda log: (log.family, log.path))
     found = Status(
         state=str(state.path),
@@ -101,7 +100,7 @@ def survey(state: State, letters: DeadLetters, now: float) -> Status:
         dead_letters=letters.where(),
         tail=pulse if process == f"process {pulse.process} (siplogs tail)" else None,
         logs=logs,
-        failing=not is_over,
+        failing=pulse.failing,
         unread=pulse.unread or next((_denied(log) for log in logs if log.state == "unreadable"), ""),
         lost_at=max((place.lost_at for place in places), default=0.0),
         looked=max(pulse.passed, acknowledged, *(place.last_seen for place in places)),
@@ -115,7 +114,7 @@ def _judge(found: Status, pulse: Pulse, now: float) -> None:
     """Say what is wrong: delivery fails, the daemon hangs, a log is not read, logs stay behind, or nobody ships."""
     late = max((log.lag_seconds for log in found.logs), default=0.0)
     behind = f"logs are behind for {age(late)}, by {sum(log.lag_bytes or 0 for log in found.logs):,} bytes"
-    silent = now - pulse.beat
+    silent = abs(now - pulse.beat)  # a clock that was ahead and is right now leaves it in the future
     due = max((log.lag_seconds for log in found.logs if log.state != "unreadable"), default=0.0)
     found.hung = found.tail is not None and silent > (_LONG if due > _LONG else _SILENT)
     last_words = pulse.error if found.failing else pulse.unread

@@ -14,13 +14,13 @@ from typing import Final, Self
 from msgspec import Struct
 from msgspec.structs import replace
 
-from siplogs.errors import SiplogsError, StateError
+from siplogs.errors import DeliveryError, SiplogsError, StateError
 from siplogs.outputs.elasticsearch import Document, Server, UnreachableError
 from siplogs.outputs.text import counted
 from siplogs.shipping.alongside import Alongside, Control
 from siplogs.shipping.collect import Collector
 from siplogs.shipping.dead_letters import DeadLetters
-from siplogs.shipping.delivery import DeliveryReport, Limits, deliver
+from siplogs.shipping.delivery import DeliveryReport, Limits, deliver, pause_after
 from siplogs.shipping.monitor import RUN_AGAIN, Monitor
 from siplogs.shipping.watch import Journal, Supervisor
 
@@ -130,6 +130,7 @@ def ship(
                 settled=settled,
                 troubled=troubled,
                 meanwhile=meanwhile,
+                reading=collector.while_reading,
                 report=report,
             )
             collector.finish(counts())
@@ -286,7 +287,8 @@ class Tail:
             self._monitor.failed(text)
         self._journal.write("error", text, failures=self._failures, waiting=self._collector.lag())
         self._supervisor.status(f"waiting: {text}")
-        self._wait(min(_LONGEST_PAUSE, 2.0 ** min(self._failures - 1, 6)))
+        wish = error.retry_after if isinstance(error, DeliveryError) else None
+        self._wait(pause_after(self._failures, wish))
 
     def meanwhile(self) -> None:
         """Tell the watchdog that all is well, and keep hold of logs that are rotated while there is a wait."""

@@ -20,7 +20,8 @@ class FaultProxy:
     before the request is passed on), "lost-answer" (the server does its work, the answer is cut), "half-answer"
     (likewise, with half of the answer sent), "hang" (no answer until `released`), "half-hang" (likewise, with half of
     the answer sent), "slow" (the answer comes in pieces), bytes (a whole answer of another kind), (status, bytes) (something in between answers
-    by itself) and ("items", status): every second document is refused with that status. While `down`, every connection is cut. `canned` maps (method, path) to a status and body to answer with; `asked` notes what came for those.
+    by itself) and ("items", status): every second document is refused with that status. While `down`, every connection is cut. `canned` maps (method, path) to a status and body to answer with; `asked` notes what came for those,
+    `asked_at` when anything came, `refused_at` when a request was refused.
     """
 
     def __init__(self, target: str) -> None:
@@ -30,6 +31,8 @@ class FaultProxy:
         self.canned: dict[tuple[str, str], tuple[int, Any]] = {}
         self.asked: list[tuple[str, str, Any]] = []
         self.bulks = 0
+        self.refused_at: list[float] = []
+        self.asked_at: list[float] = []
         self.down = False
         self.released = threading.Event()
         self.encodings: set[str | None] = set()
@@ -52,6 +55,7 @@ class FaultProxy:
             protocol_version = "HTTP/1.1"
 
             def handle_any(self) -> None:
+                proxy.asked_at.append(time.monotonic())
                 body = self.rfile.read(int(self.headers.get("content-length", 0)))
                 path = self.path.partition("?")[0]
                 if proxy.down:
@@ -87,6 +91,7 @@ class FaultProxy:
             def refuse(self, status: int) -> None:
                 extra = {"retry-after": proxy.retry_after} if proxy.retry_after else {}
                 reason = {"error": {"type": "made_up", "reason": f"made up {status}"}, "status": status}
+                proxy.refused_at.append(time.monotonic())
                 self.reply(status, json.dumps(reason).encode(), extra)
 
             def fail(self, fault: str, body: bytes) -> None:

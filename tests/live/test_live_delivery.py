@@ -10,7 +10,7 @@ import pytest
 from fault_proxy import FaultProxy
 
 from siplogs.config import ElasticsearchSettings
-from siplogs.errors import DeliveryError
+from siplogs.errors import ConfigError, DeliveryError
 from siplogs.model import Event
 from siplogs.outputs.elasticsearch import Document, Server, connect, document
 from siplogs.shipping.dead_letters import DeadLetters
@@ -214,6 +214,43 @@ def test_the_servers_wish_for_a_pause_is_honoured(
         deliver(documents[:1], through(proxy), letters, sleep=pauses)
         assert pauses[0] >= least
         assert pauses[0] <= max(least, 1)
+
+
+def test_what_was_found_is_sent_while_the_next_document_is_looked_for(
+    server: Server, letters: DeadLetters, blank: Any, documents: list[Document]
+) -> None:
+    ticks: list[Callable[[], None]] = []
+    settled: list[str] = []
+
+    def reading() -> Iterator[Document]:
+        yield documents[0]
+        yield documents[1]
+        end = time.monotonic() + 60
+        while not settled:  # what a log without SIP in it takes
+            assert time.monotonic() < end
+            time.sleep(0.01)
+            ticks[0]()
+        assert ids(blank) == ids_of(documents[:2])
+        yield from documents[2:]
+
+    note = lambda batch: settled.extend(one.id for one in batch)  # noqa: E731
+    report = deliver(reading(), server, letters, Limits(seconds=0.1), settled=note, reading=ticks.append)
+    assert report == DeliveryReport(created=20)
+    assert settled == [one.id for one in documents]
+
+
+def test_an_address_that_turns_out_to_be_of_another_cluster_gets_nothing(
+    proxy: FaultProxy, letters: DeadLetters, blank: Any, documents: list[Document]
+) -> None:
+    both = ElasticsearchSettings(url=[proxy.url, blank.url], replicas=0)
+    proxy.down = True
+    found = connect(both)
+    proxy.down = False
+    proxy.canned["GET", "/"] = (200, {**blank.call("GET", "/"), "cluster_uuid": "another"})
+    assert deliver(documents, found, letters, Limits(documents=1)) == DeliveryReport(created=20)
+    assert proxy.bulks == 0
+    with pytest.raises(ConfigError, match="different clusters"):
+        connect(both)
 
 
 def test_a_node_that_hangs_is_left_alone(

@@ -107,6 +107,7 @@ def test_every_fault_of_the_server_in_a_row(rig: Rig, proxy: FaultProxy, blank: 
     rig.expect(rig.live)
     wait_until(lambda: same(rig, blank))
     wait_until(lambda: not proxy.faults)
+    wait_until(lambda: behind(rig) == 0)
     assert stopped(daemon) < 5
     with State(rig.folder / "state/state.db") as state:
         counts = state.counts()
@@ -114,6 +115,39 @@ def test_every_fault_of_the_server_in_a_row(rig: Rig, proxy: FaultProxy, blank: 
     assert counts.get("dead", 0) == 0
     assert not (rig.folder / "state/dead-letters.ndjson").exists()
     assert "Traceback" not in rig.log.read_text()
+
+
+def test_tail_comes_back_no_sooner_than_the_server_wishes(rig: Rig, proxy: FaultProxy, blank: Any) -> None:
+    """More refusals in a row than one delivery takes: connecting anew is no way around the wish."""
+    proxy.retry_after = "3"
+    proxy.faults.extend([429] * 6)
+    rig.append(*range(5))
+    daemon = rig.start("tail", "--from-beginning")
+    rig.expect(rig.live)
+    wait_until(lambda: same(rig, blank))
+    assert len(proxy.refused_at) == 6
+    for refused in proxy.refused_at:
+        assert min(asked for asked in proxy.asked_at if asked > refused) - refused >= 3
+    assert stopped(daemon) < 5
+
+
+def test_tail_goes_over_to_an_address_that_was_away_when_it_connected(rig: Rig, proxy: FaultProxy, blank: Any) -> None:
+    with FaultProxy(blank.url) as other:
+        rig.url = f"{proxy.url},{other.url}"
+        rig.configuration.write_text(
+            rig.configuration.read_text().replace(f'url = "{proxy.url}"', f'url = ["{proxy.url}", "{other.url}"]')
+        )
+        other.down = True
+        rig.append(1)
+        daemon = rig.start("tail", "--from-beginning")
+        rig.expect(rig.live)
+        wait_until(lambda: same(rig, blank))
+        proxy.down, other.down = True, False
+        rig.append(2)
+        rig.expect(rig.live)
+        wait_until(lambda: same(rig, blank))
+        assert other.bulks > 0
+        assert stopped(daemon) < 5
 
 
 def test_a_proxy_that_answers_by_itself_makes_tail_wait(rig: Rig, proxy: FaultProxy, blank: Any) -> None:

@@ -112,6 +112,29 @@ def test_what_may_be_under_way_goes_where_it_went_before(start: Any) -> None:
     assert indices(daemon.delivered[3:]).isdisjoint(indices(given_up))
 
 
+def test_another_period_holds_for_each_log_as_soon_as_nothing_of_it_is_under_way(
+    start: Any, tmp_path: Path, two: tuple[Input, Input]
+) -> None:
+    east, west = tmp_path / "east" / "full", tmp_path / "west" / "full"
+    daemon = start(inputs=two)
+    daemon.append(log_text(0, 2), east)
+    daemon.append(log_text(100, 2), west)
+    assert daemon.passes() == 4
+    daemon.append(log_text(2, 2), east)
+    assert len(list(daemon.collector.documents())) == 2  # and given up
+    reload(daemon, inputs=two[1:], period="year")
+    daemon.append(log_text(102, 2), west)
+    assert daemon.passes() == 2
+    assert {len(one.index.rpartition("-")[2]) for one in daemon.delivered[4:]} == {4}
+    reload(daemon, inputs=two)
+    assert daemon.passes() == 2
+    assert {len(one.index.rpartition("-")[2]) for one in daemon.delivered[6:]} == {7}
+    daemon.append(log_text(4, 2), east)
+    assert daemon.passes() == 2
+    assert {len(one.index.rpartition("-")[2]) for one in daemon.delivered[8:]} == {4}
+    assert len(set(daemon.ids)) == 10
+
+
 def test_after_a_clean_run_another_period_holds_at_once(start: Any) -> None:
     daemon = start()
     daemon.append(log_text(0, 3))

@@ -55,7 +55,6 @@ def test_a_database_of_the_first_version_is_taken_over(path: Path) -> None:
             assert state.places() == [PLACE]
             assert state.counts() == {"created": 12, "lost": 7}
             assert state.pulse() is None
-            assert state.sending("period") == ""
     assert version(path) == VERSION
     with State(path) as state:
         state.beat(Pulse(process=3, error="x"))

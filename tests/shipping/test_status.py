@@ -244,6 +244,38 @@ def test_the_monitor_tells_of_trouble_at_once_and_of_its_end(bench: Bench) -> No
     assert sorted(file.name for file in bench.folder.iterdir()) == ["siplogs.prom", "state"]
 
 
+@pytest.mark.parametrize("step", [-3600.0, 0.0, 3600.0])
+def test_whether_delivery_fails_does_not_depend_on_the_clock(bench: Bench, step: float) -> None:
+    """It was wrong when something happened, and is put right."""
+    clock, letters = Clock(), DeadLetters(bench.folder / "dead.ndjson")
+    with State(bench.state_path, purpose="siplogs tail") as state:
+        monitor = Monitor(state, letters, "", print, clock=clock)
+        monitor.settled(1)
+        monitor.passed(clock.now, "", ())
+        clock.now += step
+        monitor.failed("gone")
+        found = survey(state, letters, clock.now)
+        assert (found.failing, found.trouble) == (True, "the daemon waits: gone")
+        clock.now -= step
+        for over in (lambda: monitor.settled(1), lambda: monitor.passed(clock.now, "", ())):
+            over()
+            found = survey(state, letters, clock.now)
+            assert (found.failing, found.trouble) == (False, "")
+            clock.now += step
+            monitor.paused("overloaded")
+            clock.now -= step
+            assert survey(state, letters, clock.now).failing
+
+
+def test_a_daemon_that_is_silent_since_its_clock_was_put_back_hangs(bench: Bench) -> None:
+    clock, letters = Clock(), DeadLetters(bench.folder / "dead.ndjson")
+    with State(bench.state_path, purpose="siplogs tail") as state:
+        Monitor(state, letters, "", print, clock=clock).passed(clock.now, "", ())
+        found = survey(state, letters, clock.now - 3 * 3600)
+        assert found.hung
+        assert "was not heard of for 3 h" in found.trouble
+
+
 def test_a_file_of_metrics_that_cannot_be_written_is_a_warning(bench: Bench) -> None:
     said: list[str] = []
     with State(bench.state_path) as state:
