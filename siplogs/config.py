@@ -19,7 +19,7 @@ from msgspec import Struct, field
 
 from siplogs.errors import ConfigError
 from siplogs.secrets import systemd_credentials, unsafe, with_secrets
-from siplogs.settings_check import ENVIRONMENT, Origin, checked, fields, is_section
+from siplogs.settings_check import ENVIRONMENT, Origin, checked, fields, is_section, require_own_files
 from siplogs.toml_lines import Key, NotTomlError, parsed
 
 DEFAULT_FILE: Final = Path("/etc/siplogs/siplogs.toml")
@@ -155,6 +155,8 @@ def load(
         dead_letters=delivery.dead_letters or str(folder / "dead-letters.ndjson"),
         state=delivery.state or str(folder / "state.db"),
     )
+    written = {"delivery.state": delivery.state, "delivery.dead_letters": delivery.dead_letters}
+    require_own_files(written | {"tail.metrics_file": settings.tail.metrics_file}, _read_files(settings))
     return msgspec.structs.replace(
         settings,
         host_name=settings.host_name or socket.gethostname(),
@@ -162,6 +164,14 @@ def load(
         delivery=delivery,
         warnings=(*warnings, *(unsafe(elasticsearch, settings.kibana) if secrets else ())),
     )
+
+
+def _read_files(settings: Settings) -> dict[str, str]:
+    """Return the files that are read, with the names of their settings."""
+    elasticsearch = settings.elasticsearch
+    named = {name: getattr(elasticsearch, name) for name in ("api_key_file", "password_file", "ca_file")}
+    files = {path: f"elasticsearch.{name}" for name, path in named.items() if path}
+    return files | {path: "input.paths" for one in settings.input for path in one.paths}
 
 
 def service_user(file: Path, environment: Mapping[str, str] = os.environ) -> str:

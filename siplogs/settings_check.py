@@ -3,6 +3,7 @@
 A mistake is one line: where it stands, which setting it is, and what to write instead; secrets are never repeated.
 """
 
+import os
 import re
 from collections.abc import Collection, Iterator, Mapping
 from difflib import get_close_matches
@@ -42,6 +43,14 @@ _SHAPES: Final = {
     "input.host_name": _HOST_NAME,
     "kibana.space": (re.compile(r"[a-z0-9_-]+"), "the id of a space: small letters, digits, - and _"),
 }
+
+
+def require_own_files(written: Mapping[str, str], others: Mapping[str, str]) -> None:
+    """Raise ConfigError where a file that siplogs writes is another setting's, too: it would destroy that one."""
+    known = {os.path.realpath(path): name for path, name in others.items()}
+    for name, path in written.items():
+        if path and (other := known.setdefault(os.path.realpath(path), name)) != name:
+            raise ConfigError(f"{name} and {other} are one file, {path}: give {name} a file of its own")
 
 
 class Origin(NamedTuple):

@@ -5,8 +5,11 @@ import pwd
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import Final
 
 from msgspec import Struct
+
+_LEAST_ROOM: Final = 65_536
 
 
 class Shipper(Struct, frozen=True):
@@ -60,13 +63,24 @@ def hindrance(user: Shipper, path: Path, beside: Sequence[str] = ()) -> str:
         open_ = _may(folder, os.R_OK | os.W_OK | os.X_OK)
     if not folder.is_dir():
         return f"{folder} is a file where a folder is meant; name another place"
-    if os.statvfs(folder).f_flag & os.ST_RDONLY:
-        return f"{folder} is mounted read-only; mount it for writing, or name another place"
+    if disk := disk_trouble(folder):
+        return disk
     if closed:
         asker = "" if os.geteuid() == 0 else "ask as root or as the user that ships; if that is you: "
         return f"the user {user.name} must not write it; {asker}chown {user.name}: {' '.join(closed)}"
     if not open_:
         return f"the user {user.name} must not write in {folder}; let it write there, or name another place"
+    return ""
+
+
+def disk_trouble(folder: Path) -> str:
+    """Say why nothing can be kept on the disk of a folder and what to do, "" where something can."""
+    disk = os.statvfs(_nearest(folder))
+    if disk.f_flag & os.ST_RDONLY:
+        remedy = "mount it for writing (the kernel's log may tell why), or name another place"
+        return f"{folder} is mounted read-only; {remedy}"
+    if disk.f_blocks and disk.f_bavail * disk.f_frsize < _LEAST_ROOM:
+        return f"the disk of {folder} is full; make room there"
     return ""
 
 

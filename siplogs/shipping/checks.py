@@ -16,7 +16,7 @@ from siplogs.errors import ConfigError, SiplogsError, StateError
 from siplogs.outputs.elasticsearch import EVENTS, Server, ca_file, connect, plain, tls_refusal
 from siplogs.outputs.text import counted
 from siplogs.shipping import kibana, templates
-from siplogs.shipping.access import Shipper, hindrance
+from siplogs.shipping.access import Shipper, disk_trouble, hindrance
 from siplogs.shipping.dead_letters import DeadLetters
 from siplogs.shipping.retention import period_end
 from siplogs.shipping.state import NoStateError, State
@@ -68,7 +68,8 @@ def check_state(settings: Settings, user: Shipper, now: float) -> Iterator[Findi
         pass
     except StateError as error:
         trouble = str(error)
-    closed = "" if found is not None and found.holder else hindrance(user, path, _BESIDE_THE_STATE)
+    worked_on = found is not None and found.holder
+    closed = disk_trouble(path.parent) if worked_on else hindrance(user, path, _BESIDE_THE_STATE)
     if closed:
         yield Finding("state", BROKEN, f"{path}: {closed}")
     elif trouble:
@@ -164,6 +165,10 @@ def check_elasticsearch(settings: Settings, here: Here, now: float) -> Iterator[
     except SiplogsError as error:
         yield Finding("credentials", BROKEN, str(error))
         return
+    for url, node in zip(settings.elasticsearch.url, nodes, strict=True):
+        if node.verdict == OK and url not in server.settings.url:
+            text = f"{plain(url)} does not answer as Elasticsearch; the other addresses do its work meanwhile"
+            yield Finding("elasticsearch", WARNING, text)
     given = settings.elasticsearch.api_key or settings.elasticsearch.password
     yield Finding("credentials", OK, f"Elasticsearch {server.version} {'accepts them' if given else 'wants none'}")
     checks = (

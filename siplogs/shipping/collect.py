@@ -22,7 +22,7 @@ from siplogs.outputs.elasticsearch import Document, document
 from siplogs.pipeline import Part, Reading
 from siplogs.shipping.followed import Followed, Input, Log, is_passing, look
 from siplogs.shipping.state import Place, State, only_file
-from siplogs.shipping.twins import Key, beginning_of, continues, fingerprint, tail_of
+from siplogs.shipping.twins import Key, beginning_of, continues, fingerprint, is_packed, tail_of
 from siplogs.sources import Source
 from siplogs.sources.source import BLOCK, shown
 
@@ -76,7 +76,7 @@ class Collector:
     """Collects the documents of one state; `documents` is one pass, `settled` is told what was delivered of it.
 
     `disturbed` says after a pass that a log was rotated while it was read, so that another pass finds more; `trouble`
-    says why a log that is there could not be read, "" where all could.
+    says why a log could not be read, or that one is not there that is named, "" where all is well.
     """
 
     def __init__(
@@ -107,6 +107,7 @@ class Collector:
         self._first = not self.places and not state.counts()
         self._from_end = settings.from_end and self._first
         self._take_period()
+        self._take_since()
 
     def note(self, *, search: bool = True) -> list[Log]:
         """Find the logs and save how long they are: what is deleted before it can be read will be known."""
@@ -166,7 +167,7 @@ class Collector:
 
     @property
     def trouble(self) -> str:
-        """Return why a log that is there could not be read in the last pass, "" where all could."""
+        """Return why a log could not be read in the last pass, "" where all could."""
         return self._unread or self.followed.trouble
 
     def lag(self) -> int:
@@ -188,6 +189,14 @@ class Collector:
             place.period = period
         if changed:
             self._state.save(changed)
+
+    def _take_since(self) -> None:
+        """Let an earlier --since than the one before hold for logs of which nothing was dealt with yet."""
+        since = self._settings.since
+        wider = [one for one in self.places.values() if one.since > since and _is_untouched(one)]
+        for place in wider if not self._settings.until else ():
+            place.since = since
+            self._state.save([place])
 
     def _noted(self, log: Log) -> Place | None:
         """Note when and how long a log was seen; return its place when that has to be saved."""
@@ -226,9 +235,8 @@ class Collector:
         if place is None or (self._settings.anew and log.key not in self._begun):
             self._begun.add(log.key)
             new = self._settings.anew or log.key[0] not in self._families
-            place = self.places[log.key] = Place(
-                *log.key, since=self._settings.since if new else "", period=self._settings.period
-            )
+            since = self._settings.since if new and not self._settings.until else ""
+            place = self.places[log.key] = Place(*log.key, since=since, period=self._settings.period)
             if self._from_end:
                 source = log.source
                 place.settled = place.done = _last_line_end(source) if source.seekable else 0
@@ -240,6 +248,9 @@ class Collector:
         """Read one log on from its place."""
         key, source, place = log.key, log.source, self.places[log.key]
         if place.seen == log.signature and (place.whole or log.live) and source.pipe is None:
+            return
+        if is_packed(source, place):  # unpacking it would hold up the live logs
+            self._marks.append(_Mark(self._read, key, place=replace(place, seen=log.signature)))
             return
         with _watched(source) as watched:
             if source.seekable and not (_is_the_log(watched, key) and continues(watched, place)):
@@ -295,10 +306,11 @@ class Collector:
     def _events(self, key: Key, reading: Reading, source: Source) -> Iterator[Document]:
         place, until = self.places[key], self._settings.until or _NEVER
         period = cast("Period", place.period)
+        since = self._settings.since if self._settings.until and _is_untouched(place) else place.since
         for number, event in enumerate(reading):
             if not place.products:
                 place.products = ",".join(reading.products)
-            if place.since <= event.timestamp[:23] <= until:
+            if since <= event.timestamp[:23] <= until:
                 self._read += 1
                 offset = event.event.sequence or 0
                 stop = number % _STOPS == 1 and not reading.wrapped
@@ -325,6 +337,7 @@ class Collector:
         if unread > 0 and place.read_to != place.size:
             place.lost += unread
             place.lost_at = self._clock()
+            place.size -= unread  # an archive of it that comes back holds more than is known
             self._lost += unread
             return f"{unread} bytes of it were deleted or overwritten before they were read"
         if key in self._met or not _is_the_live_name(place):
@@ -406,6 +419,11 @@ def _watched(source: Source) -> Iterator[Source]:
 def _is_done(place: Place) -> bool:
     """Tell whether everything that was read of a log is acknowledged."""
     return place.whole or place.read_to == place.size > 0
+
+
+def _is_untouched(place: Place) -> bool:
+    """Tell whether nothing of a log was dealt with yet."""
+    return not (place.settled or place.done or place.whole)
 
 
 def _nothing() -> None:

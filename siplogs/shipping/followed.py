@@ -21,7 +21,7 @@ from siplogs.errors import SourceError
 from siplogs.pipeline import ReadOptions
 from siplogs.shipping.paths import beside, covers, folders
 from siplogs.shipping.state import Place
-from siplogs.shipping.twins import Found, Key, fingerprint, is_unread, recognised, signature_of, told_apart
+from siplogs.shipping.twins import Found, Key, fingerprint, is_packed, is_unread, recognised, signature_of, told_apart
 from siplogs.sources import Source, find_sets
 from siplogs.sources.source import shown
 
@@ -33,6 +33,8 @@ _EMPTY: Final = re.compile(r": the (file|\w+ archive) is empty")
 _PASSING: Final = (": no such file", ": another file took its place", ": became shorter")
 
 _UNREADABLE: Final = (": permission denied", ": cannot be read")
+_MISSING: Final = ": no such file"
+_NOTHING: Final = ": nothing matches"
 
 Look = tuple[float, ...]
 File = tuple[Key, tuple[int, ...]]
@@ -58,8 +60,8 @@ class Log(NamedTuple):
 class Followed:
     """The logs of some inputs; `look` finds them, `changed` says cheaply whether that would bring anything new.
 
-    `families` are those that the last search found anything of, and how they are read; `trouble` says which log that is
-    there it could not read, and why, "" for none.
+    `families` are those that the last search found anything of, and how they are read; `trouble` says which log it
+    could not read, or which one that is named has not been there for a while, "" for none.
     """
 
     def __init__(
@@ -86,6 +88,9 @@ class Followed:
         self._since: dict[Key, tuple[str, float]] = {}
         self._held: dict[Key, int] = {}
         self._strangers: set[str] = set()
+        self._missed: dict[str, float] = {}
+        self._missed_before: dict[str, float] = {}
+        self._met: list[str] = []
 
     def look(self, places: Mapping[Key, Place], *, search: bool = True) -> list[Log]:
         """Return the logs, oldest first; without `search` those found before, unless more than their size changed."""
@@ -183,6 +188,8 @@ class Followed:
 
     def _searched(self, places: Mapping[Key, Place]) -> list[Log]:
         self.families, self._around, self.trouble = {}, {}, ""
+        self._missed_before, self._missed = self._missed, {}
+        self._met = [place.path for place in places.values() if place.seen]
         groups: dict[Key, list[Found]] = {}
         known: dict[Key, dict[Key, Place]] = {}
         for (family, identity), place in places.items():
@@ -224,7 +231,7 @@ class Followed:
             return True
         if not places or signature_of(source) in self._strangers:
             return False
-        if recognised(source, places.values()):
+        if any(is_packed(source, place) for place in places.values()) or recognised(source, places.values()):
             return True
         self._strangers.add(signature_of(source))
         return False
@@ -251,9 +258,17 @@ class Followed:
                 yield log.family, source, source.path not in rotated
 
     def _complain(self, text: str) -> None:
-        if any(words in text for words in _UNREADABLE):
+        if any(words in text for words in _UNREADABLE) or self._is_missed(text):
             self.trouble = text
         self._warn(text)
+
+    def _is_missed(self, text: str) -> bool:
+        """Tell whether what is named has not been there for longer than a rotation takes."""
+        pattern, nothing, _ = text.partition(_NOTHING)
+        if _MISSING not in text and not (nothing and any(covers([pattern], path) for path in self._met)):
+            return False
+        since = self._missed[text] = self._missed_before.get(text, self._steady())
+        return self._once or self._steady() - since >= self._idle
 
     def _key(self, family: str, source: Source) -> Key | None:
         """Identify a log, unless its first line is not there yet."""

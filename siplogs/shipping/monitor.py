@@ -70,6 +70,11 @@ class Monitor:
         self._pulse.failures += 1
         self._trouble(trouble)
 
+    def alive(self, seconds: float = _OFTEN_SECONDS) -> None:
+        """Nothing else happened: say it every so many seconds. Raises StateError."""
+        if not 0.0 <= self._clock() - self._pulse.beat < seconds:
+            self._note(now=True)
+
     @contextmanager
     def noting_failure(self) -> Iterator[None]:
         """Note why the one pass of a run was given up."""
@@ -107,11 +112,13 @@ class Monitor:
     def _note(self, *, now: bool = False, metrics: bool = False) -> None:
         moment = self._clock()
         due = now or not 0.0 <= moment - self._pulse.beat < _OFTEN_SECONDS
-        if due:
-            self._pulse.beat, self._pulse.rate = moment, self._rate(moment)
-            self._state.beat(self._pulse)
-        if self._metrics is not None and (due or metrics):
-            self._write(self._metrics, prometheus(survey(self._state, self._letters, moment)))
+        try:
+            if due:
+                self._pulse.beat, self._pulse.rate = moment, self._rate(moment)
+                self._state.beat(self._pulse)
+        finally:  # a disk that is full under the state is what they have to tell
+            if self._metrics is not None and (due or metrics):
+                self._write(self._metrics, prometheus(survey(self._state, self._letters, moment, self._pulse)))
 
     def _rate(self, now: float) -> float:
         while self._lately and not 0.0 <= now - self._lately[0][0] < _WINDOW_SECONDS:

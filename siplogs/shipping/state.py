@@ -418,7 +418,8 @@ def _explained(path: Path, error: OSError | sqlite3.Error) -> StateError:
         return StateError(f"{path}: {text}; give siplogs a folder that it may write with --state")
     if isinstance(error, OSError) or "disk is full" in text or "disk I/O" in text:
         return StateError(
-            f"{path}: cannot be written ({text}); make room there: nothing is lost, and it goes on where it was"
+            f"{path}: cannot be written ({text}); make room there, or see the kernel's log where there is room:"
+            " nothing is lost, and it goes on where it was"
         )
     if "readonly" in text or "unable to open" in text:
         return StateError(f"{path}: {text}; let siplogs write the file and its folder, or name another with --state")

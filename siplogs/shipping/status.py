@@ -12,8 +12,10 @@ from pathlib import Path
 from typing import Final, Literal, NamedTuple
 
 from msgspec import Struct, to_builtins
+from msgspec.structs import replace
 
 from siplogs.errors import ConfigError
+from siplogs.shipping.access import disk_trouble
 from siplogs.shipping.dead_letters import DeadLetters
 from siplogs.shipping.state import Place, Pulse, State, holder, signature
 from siplogs.sources.source import shown
@@ -21,11 +23,13 @@ from siplogs.sources.source import shown
 _STRAY: Final = re.compile("[\udc80-\udcff]")
 
 _LONG: Final = 900.0
-"""For how many seconds a log may be behind, and a daemon with work be silent: three runs of cron every five minutes."""
+"""For how many seconds a log may be behind: three runs of cron every five minutes."""
 
-_SILENT: Final = 7200.0
-"""For how many seconds a daemon without work may be silent: it looks for new logs once an hour at least."""
+_SILENT: Final = 300.0
+"""For how many seconds a daemon may be silent: it says once a minute at least that it lives."""
 
+_STEP: Final = 60.0
+"""By how many seconds a moment may be in the future, as two looks at the clock are not one."""
 
 LogState = Literal["read", "behind", "unread", "unreadable", "gone"]
 
@@ -58,8 +62,8 @@ class Status(Struct):
     `holder` is the process that works on the state, "" for none. `created`, `present` and `dead` are running counts of
     events. `waiting` counts the dead letters in `dead_letters`, None where they must not be read. `tail` is what a
     running `tail` said of itself last, None when none runs; `failing` says that the last trouble of delivery is not
-    over, `hung` that the `tail` was not heard of for long. `unread` says why a log that is there cannot be read, ""
-    where all can. `lost_at` is when bytes were last found to be lost, `looked` when logs were last looked at,
+    over, `hung` that the `tail` was not heard of for long. `unread` says why a log cannot be read, "" where
+    all can. `lost_at` is when bytes were last found to be lost, `looked` when logs were last looked at,
     `acknowledged` when an event last arrived: seconds since 1970, 0 for never. `trouble` says in one line what is wrong
     at the moment and what to do, "" for nothing.
     """
@@ -83,10 +87,13 @@ class Status(Struct):
     trouble: str = ""
 
 
-def survey(state: State, letters: DeadLetters, now: float) -> Status:
-    """Look at the state and at the files that it knows. Raises StateError."""
+def survey(state: State, letters: DeadLetters, now: float, pulse: Pulse | None = None) -> Status:
+    """Look at the state and at the files that it knows; who has it gives his `pulse`. Raises StateError."""
     places, counts, process = state.places(), state.counts(), holder(state.path)
-    pulse = state.pulse() or Pulse()
+    pulse = replace(pulse or state.pulse() or Pulse())
+    pulse.passed = _known(pulse.passed, now)
+    for place in places:
+        place.last_seen, place.acknowledged = _known(place.last_seen, now), _known(place.acknowledged, now)
     acknowledged = max((place.acknowledged for place in places), default=0.0)
     logs = sorted(_logs(places, pulse, now), key=lambda log: (log.family, log.path))
     found = Status(
@@ -110,19 +117,25 @@ def survey(state: State, letters: DeadLetters, now: float) -> Status:
     return found
 
 
+def _known(moment: float, now: float) -> float:
+    """Return a moment, 0 for one that is still to come: it is not known when it was, as a clock was ahead then."""
+    return moment if moment <= now + _STEP else 0.0
+
+
 def _judge(found: Status, pulse: Pulse, now: float) -> None:
     """Say what is wrong: delivery fails, the daemon hangs, a log is not read, logs stay behind, or nobody ships."""
     late = max((log.lag_seconds for log in found.logs), default=0.0)
     behind = f"logs are behind for {age(late)}, by {sum(log.lag_bytes or 0 for log in found.logs):,} bytes"
     silent = abs(now - pulse.beat)  # a clock that was ahead and is right now leaves it in the future
-    due = max((log.lag_seconds for log in found.logs if log.state != "unreadable"), default=0.0)
-    found.hung = found.tail is not None and silent > (_LONG if due > _LONG else _SILENT)
+    found.hung = found.tail is not None and silent > _SILENT
     last_words = pulse.error if found.failing else pulse.unread
     last_run = f"the last run, {age(silent)} ago, said: {last_words}" if last_words else ""
-    if found.failing and found.tail is not None:
+    if disk := disk_trouble(Path(found.state).parent):
+        found.trouble = f"the state cannot be kept: {disk}"
+    elif found.failing and found.tail is not None:
         found.trouble = f"the daemon waits: {pulse.error}"
     elif found.hung:
-        hint = "systemctl restart siplogs-tail, and see journalctl -u siplogs-tail"
+        hint = "see journalctl -u siplogs-tail and the disk of the state, then systemctl restart siplogs-tail"
         found.trouble = f"{found.holder} was not heard of for {age(silent)}; {hint}"
     elif found.failing and silent <= _LONG:
         found.trouble = f"shipping fails; {last_run}"
@@ -284,7 +297,7 @@ def _metrics(status: Status) -> Iterator[str]:
     yield from _metric("dead_letters_waiting", "gauge", "Refused documents that wait to be sent again.", waiting)
     yield from _metric("lost_bytes_total", "counter", "Bytes deleted before they were read.", [({}, status.lost)])
     unreadable: Samples = [({}, int(bool(status.unread)))]
-    yield from _metric("unreadable", "gauge", "Whether a log that is there cannot be read.", unreadable)
+    yield from _metric("unreadable", "gauge", "Whether a log cannot be read, or is named and not there.", unreadable)
     yield from _metric("working", "gauge", "Whether a process works on the state.", [({}, int(bool(status.holder)))])
     logs = [({"path": log.path, "family": log.family}, log) for log in status.logs if log.state != "gone"]
     for name, text, field in _LOG_METRICS:
@@ -311,6 +324,12 @@ _TAIL_METRICS: Final = (
     ("tail_events_total", "counter", "Events settled since the daemon began.", "events"),
     ("tail_events_per_second", "gauge", "Events settled a second lately.", "rate"),
     ("tail_pauses_total", "counter", "Pauses that Elasticsearch made necessary.", "pauses"),
+    (
+        "tail_failing",
+        "gauge",
+        "Whether delivery was in trouble last, and nothing went well since.",
+        "failing",
+    ),
     ("tail_failures", "gauge", "Passes in a row that were given up.", "failures"),
     ("tail_error_timestamp_seconds", "gauge", "When something was wrong last.", "failed"),
 )

@@ -26,6 +26,7 @@ from siplogs.shipping.watch import Journal, Supervisor
 
 _LONGEST_PAUSE: Final = 60.0
 _READY_SECONDS: Final = 5.0
+_SELDOM_SECONDS: Final = 60.0
 _PAUSES: Final = 3
 _ROUNDS: Final = 3
 _SEARCH_SHARE: Final = 500.0
@@ -102,9 +103,13 @@ def ship(
     *,
     search: bool = True,
     meanwhile: Callable[[], None] | None = None,
-    monitor: Monitor | None = None,
+    acknowledged: Callable[[int], None] | None = None,
+    troubled: Callable[[str], None] | None = None,
 ) -> DeliveryReport:
-    """Deliver everything that is new, and move the checkpoint; DeliveryError and StateError lose nothing."""
+    """Deliver everything that is new, and move the checkpoint; DeliveryError and StateError lose nothing.
+
+    `acknowledged` is told how many documents were dealt with, `troubled` why there has to be a pause.
+    """
     report, saved = DeliveryReport(), DeliveryReport()
 
     def counts() -> dict[str, int]:
@@ -115,10 +120,9 @@ def ship(
 
     def settled(batch: Sequence[Document]) -> None:
         collector.settled(batch, counts())
-        if monitor is not None:
-            monitor.settled(len(batch))
+        if acknowledged is not None:
+            acknowledged(len(batch))
 
-    troubled = monitor.paused if monitor is not None else None
     try:
         for _ in range(_ROUNDS):
             documents = collector.documents(search=search or collector.disturbed)
@@ -168,6 +172,7 @@ class Tail:
         self._monitor = monitor
         self._pace = pace
         self._failures = self._delivered = 0
+        self._is_paused = False
         self._next_search = self._passed = -_LONGEST_PAUSE
 
     def connect(self, meanwhile: Callable[[], None] | None = None) -> None:
@@ -254,7 +259,8 @@ class Tail:
             self._limits,
             search=search,
             meanwhile=self.meanwhile,
-            monitor=self._monitor,
+            acknowledged=self._acknowledged,
+            troubled=self._paused,
         )
         if search:
             idle = not (report.created or report.present or report.dead)
@@ -274,6 +280,21 @@ class Tail:
         if report.created or report.present:
             self._journal.write("debug", "delivered", created=report.created, present=report.present)
         self._delivered += report.created + report.present
+        self._tell_progress()
+
+    def _acknowledged(self, number: int) -> None:
+        self._monitor.settled(number)
+        if self._is_paused:
+            self._tell_progress()
+
+    def _paused(self, trouble: str) -> None:
+        self._is_paused = True
+        self._monitor.paused(trouble)
+        self._journal.warn(trouble)
+        self._supervisor.status(f"waiting: {trouble}")
+
+    def _tell_progress(self) -> None:
+        self._is_paused = False
         self._supervisor.status(
             f"{counted(self._delivered, 'event')} delivered, {self._collector.lag():,} bytes behind"
         )
@@ -291,8 +312,10 @@ class Tail:
         self._wait(pause_after(self._failures, wish))
 
     def meanwhile(self) -> None:
-        """Tell the watchdog that all is well, and keep hold of logs that are rotated while there is a wait."""
+        """Tell watchdog and status that all is well, and keep hold of logs that are rotated while there is a wait."""
         self._supervisor.alive()
+        with suppress(StateError):
+            self._monitor.alive()
         if self._collector.followed.rotated():
             with suppress(StateError):
                 self._collector.note(search=False)
@@ -301,8 +324,13 @@ class Tail:
     def _wait(self, seconds: float) -> None:
         end = time.monotonic() + seconds
         while (left := end - time.monotonic()) > 0:
-            self.meanwhile() if self._failures else self._supervisor.alive()
+            self.meanwhile() if self._failures else self._idle()
             time.sleep(min(left, 1.0))
+
+    def _idle(self) -> None:
+        self._supervisor.alive()
+        with suppress(StateError):
+            self._monitor.alive(_SELDOM_SECONDS)
 
 
 def _called(connect: Callable[[], Server]) -> Server:

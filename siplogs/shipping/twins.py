@@ -107,6 +107,11 @@ def _is_noted(source: Source, place: Place) -> bool:
     return source.inode == place.inode and is_unread(place)
 
 
+def is_packed(source: Source, place: Place) -> bool:
+    """Tell whether an archive holds as much as was read of a log to its end, so that nothing in it is new."""
+    return place.whole and place.size > 0 and source.is_packed(place.size)
+
+
 def is_unread(place: Place) -> bool:
     """Tell whether nothing is known of what was read of a log, so that its place fits any file that begins like it."""
     return not (place.settled or place.tail)

@@ -93,6 +93,42 @@ _DECODERS: Final[dict[str, Callable[[], _Decoder]]] = {
 _DAMAGE: Final = (zlib.error, lzma.LZMAError, zstandard.ZstdError, OSError, EOFError, ValueError)
 
 
+def said_size(compression: str, beginning: bytes, end: bytes) -> int | None:
+    """Return how many bytes an archive of one member says that it holds, None where it does not say.
+
+    gzip says it modulo 2**32 only. Formats: RFC 1952 2.3.1 (ISIZE), RFC 8878 3.1.1.1.4 (zstd's frame content size), the
+    .xz file format 2.1.2 and 4 (footer and index).
+    """
+    if compression == "gzip":
+        return int.from_bytes(end[-4:], "little")
+    if compression == "zstd":
+        try:
+            size = int(zstandard.frame_content_size(beginning))
+        except zstandard.ZstdError:
+            return None
+        return size if size >= 0 else None
+    return _size_in_index(end) if compression == "xz" else None
+
+
+def _size_in_index(end: bytes) -> int | None:
+    """Read the index at the end of an xz archive: records of packed and unpacked size, in groups of seven bits."""
+    footer = end[-12:]
+    length = (int.from_bytes(footer[4:8], "little") + 1) * 4
+    index = end[-12 - length : -12]
+    if not footer.endswith(b"YZ") or len(index) != length or index[0] != 0:
+        return None
+    numbers: list[int] = []
+    value = shift = 0
+    for byte in index[1:-4]:
+        value |= (byte & 127) << shift
+        shift += 7
+        if byte < 128:
+            numbers.append(value)
+            value = shift = 0
+    count = numbers[0] if numbers else 0
+    return sum(numbers[2 : 1 + 2 * count : 2]) if 0 < 2 * count < len(numbers) else None
+
+
 def compression_of(beginning: bytes) -> str:
     """Name the compression of a file by its first `MAGIC_LENGTH` bytes: "", gzip, bzip2, xz or zstd.
 

@@ -16,13 +16,15 @@ from msgspec import Struct
 
 from siplogs.errors import SourceError
 from siplogs.sources.content import refuse_binary
-from siplogs.sources.decompress import MAGIC_LENGTH, compression_of, decompressed
+from siplogs.sources.decompress import MAGIC_LENGTH, compression_of, decompressed, said_size
 from siplogs.sources.pipe import STANDARD_INPUT, Pipe
 
 BLOCK: Final = 4 * 1024 * 1024
 
 _RAW: Final = 32 * 1024
 _FIRST_LINE: Final = 1024
+_FRAME_HEADER: Final = 18
+_ARCHIVE_END: Final = 65_536
 _LET_IN: Final = (
     "let its group (adm, asterisk or freeswitch) read the log and its folders (logrotate: create 0640), and the user"
     " into the group: usermod -aG"
@@ -109,6 +111,19 @@ class Source(Struct):
             finally:
                 self.pipe.put_back(taken)
         return self.pipe.identity
+
+    def is_packed(self, size: int) -> bool:
+        """Tell whether this is an archive that says, without being unpacked, that it holds so many bytes."""
+        if not self.compression or self.pipe is not None:
+            return False
+        try:
+            with self._opened() as file:
+                beginning = file.read(MAGIC_LENGTH + _FRAME_HEADER)
+                file.seek(max((self.size or 0) - _ARCHIVE_END, 0))
+                said = said_size(self.compression, beginning, file.read(_ARCHIVE_END))
+        except (OSError, SourceError):
+            return False
+        return said == (size % 2**32 if self.compression == "gzip" else size)
 
     def _content(self, start: int, stop: int | None, size: int, on_bytes: Callable[[int], None]) -> Iterator[bytes]:
         if self.seekable:

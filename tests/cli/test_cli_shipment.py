@@ -1,4 +1,4 @@
-"""How a log is read that the command line names: as the [[input]] says that covers it, whoever names it."""
+"""How a log is read that the command line names: as the [[input]] says that covers it; and the limits of a request."""
 
 import json
 import os
@@ -7,9 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from siplogs.cli.shipment import inputs
+from siplogs.cli.shipment import inputs, limits
 from siplogs.config import Settings, load
 from siplogs.errors import ConfigError
+from siplogs.shipping.delivery import Limits
 from tests.cli.command import siplogs
 from tests.packs.writers import message, pjsip
 
@@ -158,3 +159,18 @@ def test_doctor_reads_a_named_log_as_the_configuration_does(tmp_path: Path) -> N
 
     assert clocks() == clocks(str(log)) == clocks(os.path.relpath(log)) == ["ok"]
     assert clocks(SIPLOGS_TIMEZONE="UTC") == clocks(str(log), SIPLOGS_TIMEZONE="UTC") == ["broken"]
+
+
+LIMITS = {
+    "batch_documents = 3": Limits(documents=3),
+    "batch_bytes = 4000": Limits(octets=4000),
+    "batch_seconds = 0.25": Limits(seconds=0.25),
+    "batch_documents = 7\nbatch_bytes = 90000\nbatch_seconds = 60": Limits(7, 90_000, 60.0),
+}
+
+
+@pytest.mark.parametrize("text", LIMITS)
+def test_the_limits_of_a_request_are_those_of_the_configuration(tmp_path: Path, text: str) -> None:
+    file = tmp_path / "siplogs.toml"
+    file.write_text(f"[delivery]\n{text}\n", encoding="utf-8")
+    assert limits(load(file, environment={})) == LIMITS[text]

@@ -3,6 +3,7 @@
 import json
 import os
 import re
+import resource
 import signal
 import socket
 import subprocess
@@ -160,6 +161,38 @@ def test_an_outage_does_not_keep_the_daemon_from_being_ready(daemon: Daemon) -> 
     assert process.wait(PATIENCE) == 0
     assert daemon.heard() == ["STOPPING=1"]
     assert "stopped; everything acknowledged is saved" in daemon.lines()[-1]
+
+
+def test_journal_and_systemd_are_told_of_an_outage_and_of_what_waits(daemon: Daemon) -> None:
+    daemon.start("--from-beginning", "--log-format", "json")
+    daemon.wait_for_systemd("STATUS=waiting: Elasticsearch cannot be reached")
+    sizes = []
+    for _ in range(2):
+        sizes.append(daemon.log.stat().st_size)
+        wait_until(lambda: sizes[-1] in waiting(daemon))
+        with daemon.log.open("ab") as log:
+            log.write(pjsip(message()) + LINE)
+    assert set(waiting(daemon)) <= {*sizes, daemon.log.stat().st_size}
+
+
+def waiting(daemon: Daemon) -> list[int]:
+    """How many bytes waited at each failure, as the journal says."""
+    told = [json.loads(line) for line in daemon.lines() if line.startswith("{")]
+    return [line["waiting"] for line in told if "failures" in line]
+
+
+def test_the_daemon_may_open_as_many_files_as_its_hard_limit_allows(daemon: Daemon) -> None:
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    few = min(256, hard - 1)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (few, hard))
+    try:
+        process = daemon.start()
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+    daemon.wait_for_systemd("READY=1")
+    limits = Path(f"/proc/{process.pid}/limits").read_text(encoding="ascii")
+    (allowed,) = re.findall(r"^Max open files +(\d+) +(\d+) ", limits, re.MULTILINE)
+    assert allowed == (str(hard), str(hard))
 
 
 @pytest.mark.parametrize("server", ["away", "deaf"])

@@ -94,6 +94,10 @@ def behind(rig: Rig) -> int:
     return sum(log["lag_bytes"] for log in json.loads(done.stdout)["logs"])
 
 
+def doctor(rig: Rig) -> str:
+    return siplogs("doctor", **rig.environment()).stdout.decode()
+
+
 def test_every_fault_of_the_server_in_a_row(rig: Rig, proxy: FaultProxy, blank: Any) -> None:
     proxy.retry_after = "1"
     faults = [429, "reset", ("items", 503), "lost-answer", "half-answer", "slow", b"{}", b"<html>", ("items", 429)]
@@ -117,13 +121,29 @@ def test_every_fault_of_the_server_in_a_row(rig: Rig, proxy: FaultProxy, blank: 
     assert "Traceback" not in rig.log.read_text()
 
 
+def test_ship_and_tail_send_no_more_at_once_than_is_set(rig: Rig, proxy: FaultProxy, blank: Any) -> None:
+    rig.configure(section="[delivery]\nbatch_documents = 1")
+    rig.append(*range(5))
+    assert rig.run("ship") == (0, "")
+    assert (proxy.bulks, len(stored(blank))) == (5, 5)
+    rig.append(*range(5, 9))
+    rig.start("tail")
+    wait_until(lambda: len(stored(blank)) == 9)
+    assert proxy.bulks == 9
+
+
 def test_tail_comes_back_no_sooner_than_the_server_wishes(rig: Rig, proxy: FaultProxy, blank: Any) -> None:
     """More refusals in a row than one delivery takes: connecting anew is no way around the wish."""
+    metrics = rig.folder / "siplogs.prom"
+    rig.configuration.write_text(rig.configuration.read_text().replace("[tail]", f'[tail]\nmetrics_file = "{metrics}"'))
     proxy.retry_after = "3"
     proxy.faults.extend([429] * 6)
     rig.append(*range(5))
     daemon = rig.start("tail", "--from-beginning")
     rig.expect(rig.live)
+    wait_until(lambda: metrics.exists() and "\nsiplogs_tail_failing 1\n" in metrics.read_text())
+    assert proxy.faults  # long before the pass is given up
+    assert "warning Elasticsearch is overloaded (429: made up 429)" in rig.log.read_text()
     wait_until(lambda: same(rig, blank))
     assert len(proxy.refused_at) == 6
     for refused in proxy.refused_at:
@@ -312,7 +332,8 @@ def stored_of(node: Any, index: str) -> list[Any]:
 
 
 def test_a_full_disk_under_the_state(rig: Rig, blank: Any, small_disk: Callable[..., Path]) -> None:
-    disk = small_disk("state", "size=400k")
+    disk, metrics = small_disk("state", "size=400k"), rig.folder / "siplogs.prom"
+    rig.configuration.write_text(rig.configuration.read_text().replace("[tail]", f'[tail]\nmetrics_file = "{metrics}"'))
     rig.append(*range(5))
     assert rig.run("ship") == (0, "")
     ballast = fill(disk)
@@ -331,11 +352,20 @@ def test_a_full_disk_under_the_state(rig: Rig, blank: Any, small_disk: Callable[
         rig.append(number)
         time.sleep(0.3)
     wait_until(said(rig, "make room"))
+    wait_until(lambda: "\nsiplogs_tail_failing 1\n" in metrics.read_text())
+    told = siplogs("status", **rig.environment())
+    assert told.returncode == 1
+    assert (
+        f"TROUBLE       the state cannot be kept: the disk of {disk} is full; make room there\n" in told.stdout.decode()
+    )
+    assert f"broken   state          {disk}/state.db: the disk of {disk} is full" in doctor(rig)
     ballast.unlink()
     rig.append(14)
     rig.expect(rig.live)
     wait_until(lambda: same(rig, blank))
     wait_until(lambda: behind(rig) == 0)
+    wait_until(lambda: "\nsiplogs_tail_failing 0\n" in metrics.read_text())
+    assert siplogs("status", **rig.environment()).returncode == 0
     assert stopped(daemon) < 5
     assert rig.run("ship", "--verbose") == (0, "0 created, 0 already there, 0 dead letters\n")
 

@@ -59,12 +59,12 @@ def test_status_of_a_running_tail(rig: Rig) -> None:
     rig.append(*range(5))
     daemon = rig.start("tail", "--from-beginning")
     wait_until(lambda: metrics.exists() and 'result="created"} 5' in metrics.read_text())
+    wait_until(lambda: status(rig)["tail"]["events"] == 5)
     found = status(rig)
     assert found["holder"] == f"process {daemon.pid} (siplogs tail)"
     assert (found["created"], found["dead"], found["waiting"], found["failing"]) == (5, 0, 0, False)
     (log,) = found["logs"]
     assert (log["state"], log["lag_bytes"], log["size"]) == ("read", 0, rig.live.stat().st_size)
-    assert found["tail"]["events"] == 5
     series = dict(re.findall(r"^(siplogs_\S+) (\S+)$", metrics.read_text(), re.MULTILINE))
     assert float(series["siplogs_working"]) == 1
     assert float(series["siplogs_tail_events_total"]) == 5
@@ -243,6 +243,21 @@ def test_the_doctor_on_addresses_of_two_clusters(rig: Rig, blank: Any) -> None:
         assert proxy.bulks == 0
     assert stored(blank) == []
     assert rig.run("ship") == (0, "")
+    assert len(stored(blank)) == 1
+
+
+def test_the_doctor_on_an_address_that_does_not_answer_as_elasticsearch(rig: Rig, blank: Any) -> None:
+    rig.append(1)
+    with FaultProxy(blank.url) as proxy:
+        proxy.canned["GET", "/"] = (503, {"message": "no upstream"})
+        both = {"SIPLOGS_ELASTICSEARCH_URL": f"{proxy.url},{blank.url}"}
+        found = links(rig, **both)["elasticsearch"]
+        assert [one.split()[0] for one in found] == ["ok", "ok", "warning"]
+        assert found[2].startswith(
+            f"warning {proxy.url} does not answer as Elasticsearch; the other addresses do its work"
+        )
+        where = {"SIPLOGS_CONFIG": str(rig.configuration), "STATE_DIRECTORY": str(rig.folder / "state")}
+        assert siplogs("ship", **both, **where).returncode == 0
     assert len(stored(blank)) == 1
 
 

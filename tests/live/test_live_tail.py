@@ -12,6 +12,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import suppress
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 from urllib.error import HTTPError
@@ -25,6 +26,7 @@ from tests.cli.command import siplogs
 from tests.packs.writers import message, pjsip
 
 PATIENCE = 60.0
+IDLE = 11.0
 OPTIONS = ReadOptions(timezone="UTC", host="pbx")
 
 
@@ -198,6 +200,39 @@ def test_an_unfinished_message_is_cut_after_a_while(rig: Rig, blank: Any) -> Non
     wait_until(lambda: len(stored(blank)) == 2)
     query = {"query": {"term": {"siplogs.truncated": True}}}
     assert blank.call("POST", "/siplogs-events-*/_search", query)["hits"]["total"]["value"] == 1
+
+
+def test_what_is_unfinished_is_left_alone_for_as_long_as_is_set(rig: Rig, blank: Any) -> None:
+    begun = time.monotonic()
+    for _ in passes_until_cut(rig, blank, search="0.5"):
+        pass
+    assert time.monotonic() - begun >= IDLE
+
+
+def test_no_pass_is_made_for_what_is_unfinished_sooner_than_is_set(rig: Rig, blank: Any) -> None:
+    """Nothing else makes one: the log does not change, and new ones are not looked for. 5 seconds are the default."""
+    made = sorted(set(passes_until_cut(rig, blank, search="3600")))
+    assert max(later - earlier for earlier, later in pairwise(made)) > (IDLE + 5) / 2
+
+
+def passes_until_cut(rig: Rig, node: Any, search: str) -> Iterator[float]:
+    """Write half a message; yield when the last pass ended, until what there is of it arrives, and when that was."""
+    metrics = rig.folder / "siplogs.prom"
+    rig.configure(section=f'metrics_file = "{metrics}"')
+    text = rig.configuration.read_text(encoding="utf-8").replace("search_seconds = 0.5", f"search_seconds = {search}")
+    rig.configuration.write_text(text.replace("idle_seconds = 2.0", f"idle_seconds = {IDLE}"), encoding="utf-8")
+    rig.append(0)
+    rig.start("tail", "--from-beginning")
+    wait_until(lambda: len(stored(node)) == 1)
+    wait_until(metrics.exists)
+    with rig.live.open("ab") as log:
+        log.write(entry(1)[:-40])
+    end = time.monotonic() + PATIENCE
+    while len(stored(node)) == 1:
+        assert time.monotonic() < end, "waited in vain"
+        yield metrics.stat().st_mtime
+        time.sleep(0.1)
+    yield time.time()
 
 
 def test_sighup_reads_the_configuration_again_and_survives_a_wrong_one(rig: Rig, blank: Any) -> None:

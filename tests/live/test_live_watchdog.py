@@ -66,6 +66,7 @@ def started(rig: Rig, systemd: socket.socket, node: Any) -> "subprocess.Popen[st
 
     wait_until(delivered)
     assert told.count("READY=1") == 1
+    assert not any(text.startswith("STATUS=waiting") for text in told)
     assert len(stored(node)) == 3
     return daemon
 
@@ -74,6 +75,30 @@ def test_the_watchdog_is_fed_while_nothing_is_written(rig: Rig, systemd: socket.
     daemon = started(rig, systemd, blank)
     wait_until_fed(systemd)
     assert daemon.poll() is None
+
+
+def test_the_status_says_what_is_waited_for_and_the_progress_afterwards(
+    rig: Rig, proxy: FaultProxy, systemd: socket.socket, blank: Any
+) -> None:
+    """One pause within a delivery, and an outage that outlasts it."""
+    started(rig, systemd, blank)
+    proxy.retry_after = "1"
+    proxy.faults.append(429)
+    rig.append(3)
+    wait_for(systemd, "STATUS=waiting: Elasticsearch is overloaded (429")
+    wait_for(systemd, "STATUS=4 events delivered, 0 bytes behind")
+    proxy.down = True
+    rig.append(4)
+    wait_for(systemd, "STATUS=waiting: Elasticsearch cannot be reached")
+    wait_until(lambda: "failures=1" in rig.log.read_text(encoding="utf-8"))
+    proxy.down = False
+    wait_for(systemd, "STATUS=5 events delivered, 0 bytes behind")
+    assert len(stored(blank)) == 5
+
+
+def wait_for(systemd: socket.socket, text: str) -> None:
+    """Wait until it is told what begins so."""
+    wait_until(lambda: systemd.recv(4096).decode().startswith(text))
 
 
 @pytest.mark.parametrize("fault", ["hang", 429])

@@ -99,6 +99,43 @@ def test_since_passes_over_what_was_there_at_the_first_look_alone(start: Any, tm
     assert daemon.passes() == 0
 
 
+def day(number: int) -> str:
+    return f"{time.gmtime().tm_year - 1}-06-{number:02}T00:00:00.000"
+
+
+@pytest.fixture
+def year(start: Any) -> Any:
+    """A log with one event a day from the 1st to the 9th of June, looked at by nobody yet."""
+    daemon = start(once=True)
+    for number in range(1, 10):
+        daemon.append(dated(f"Jun {number:02} 12:00:00", number))
+    touch(daemon.live, f"{time.gmtime().tm_year - 1}-06-09 12:00:00")
+    return daemon
+
+
+def test_a_window_passes_over_nothing_for_later(year: Any) -> None:
+    """What --since left out of a window is sent by the next run, whatever the order of the windows."""
+    for since, until, number in ((5, 6, 1), (7, 8, 1), (2, 4, 2), (2, 4, 2)):
+        reload(year, since=day(since), until=day(until))
+        assert year.passes() == number
+    reload(year, since="", until="")
+    assert year.passes() == 9
+    assert sorted(set(year.ids)) == sorted(ids(year.live))
+
+
+def test_an_earlier_since_holds_as_long_as_nothing_was_dealt_with(year: Any) -> None:
+    reload(year, since=day(8))
+    year.collector.note()
+    for since, number in ((9, 2), (3, 7)):
+        reload(year, since=day(since))
+        assert len(list(year.collector.documents())) == number
+        year.collector.start_over()
+    reload(year, since="")
+    assert year.passes() == 9
+    reload(year, since="")
+    assert year.passes() == 0
+
+
 def test_what_may_be_under_way_goes_where_it_went_before(start: Any) -> None:
     """An id is unique in its index alone: sent again, it has to meet itself."""
     daemon = start()

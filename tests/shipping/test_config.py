@@ -117,6 +117,29 @@ def test_a_relative_path_is_taken_from_who_has_a_folder(configure: Any) -> None:
 
 
 @pytest.mark.parametrize(
+    ("text", "first", "other"),
+    [
+        ('[delivery]\nstate = "/x/s"\ndead_letters = "/x/./s"', "delivery.dead_letters", "delivery.state"),
+        ('[delivery]\nstate = "/x/s"\n[tail]\nmetrics_file = "/x/s"', "tail.metrics_file", "delivery.state"),
+        ('[tail]\nmetrics_file = "/x/full"\n[[input]]\npaths = ["/y", "/x/full"]', "tail.metrics_file", "input.paths"),
+        (
+            '[elasticsearch]\napi_key_file = "/x/s"\n[delivery]\ndead_letters = "/x/s"',
+            "delivery.dead_letters",
+            "elasticsearch.api_key_file",
+        ),
+    ],
+)
+def test_a_file_that_is_written_is_for_one_thing_alone(
+    tmp_path: Path, configure: Any, text: str, first: str, other: str
+) -> None:
+    (tmp_path / "s").write_text("a2V5OnNlY3JldA==")
+    (tmp_path / "s").chmod(0o600)
+    said = refusal(configure, text.replace("/x/", f"{tmp_path}/"))
+    assert said.startswith(f"{first} and {other} are one file, {tmp_path}/")
+    assert said.endswith(f": give {first} a file of its own")
+
+
+@pytest.mark.parametrize(
     ("data", "line", "said"),
     [
         (b'timezone = "UTC"\n# ma\xf1ana\n', 2, "byte 0xf1 is no UTF-8"),

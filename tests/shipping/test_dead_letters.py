@@ -7,6 +7,7 @@ import os
 import resource
 import signal
 import stat
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import msgspec
@@ -35,13 +36,17 @@ def letters(tmp_path: Path) -> DeadLetters:
 
 
 def test_a_line_says_what_why_and_when(letters: DeadLetters) -> None:
+    before = datetime.now(UTC)
     letters.keep([(document("a"), WHY), (document("b"), WHY)])
+    after = datetime.now(UTC)
     lines = [json.loads(line) for line in letters.path.read_text(encoding="utf-8").splitlines()]
     assert [line["id"] for line in lines] == ["a", "b"]
     assert lines[0]["index"] == "siplogs-events-2026.11"
     assert lines[0]["error"] == {"status": 400, "type": WHY.type, "reason": WHY.reason}
     assert lines[0]["document"] == {"body": "x"}
-    assert lines[0]["time"].endswith("Z")
+    for line in lines:
+        assert line["time"].endswith("Z")
+        assert before - timedelta(milliseconds=1) < datetime.fromisoformat(line["time"]) <= after
     assert stat.S_IMODE(letters.path.stat().st_mode) == 0o600
     assert stat.S_IMODE(letters.path.parent.stat().st_mode) == 0o700
 

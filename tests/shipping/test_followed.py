@@ -3,6 +3,7 @@
 import gzip
 import json
 import os
+import random
 import resource
 import shutil
 import tempfile
@@ -13,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 from test_collect import log_text
 
 from siplogs.outputs.elasticsearch import Document
@@ -22,9 +24,11 @@ from siplogs.shipping.state import State
 from siplogs.sources import Source, find
 from tests.packs.test_carriers import docker_json, prefixed
 from tests.packs.writers import message
+from tests.sources.source_archives import PACK
 
 OPTIONS = ReadOptions(timezone="UTC", host="pbx")
 IDLE = 5.0
+DAY = 86_400.0
 NOBODY = 65534
 
 
@@ -118,6 +122,67 @@ def open_folder() -> Iterator[Path]:
 
 def ids(*paths: Path, options: ReadOptions = OPTIONS) -> list[str]:
     return [one.event.id for path in paths for one in read_events(find([str(path)], warn=print), options)]
+
+
+@pytest.mark.parametrize(("kind", "end"), [("gzip", "gz"), ("xz", "xz"), ("zstd", "zst")])
+@pytest.mark.parametrize("path", ["full", "full*"])
+def test_an_archive_of_what_was_read_is_not_unpacked(
+    start: Any, tmp_path: Path, kind: str, end: str, path: str
+) -> None:
+    """Unpacking would hold up the live log; it would show here, as the archive is damaged in its middle."""
+    daemon = start(f"{tmp_path}/{path}")
+    text = log_text(0, 400)
+    daemon.append(text + random.Random(1).randbytes(200_000).hex().encode() + b"\n")
+    assert daemon.passes() == 400
+    daemon.live.rename(tmp_path / "full.1")
+    daemon.append(log_text(500, 3))
+    assert daemon.passes() == 3
+    assert daemon.passes(seconds=2 * IDLE) == 0
+    packed = bytearray(PACK[kind]((tmp_path / "full.1").read_bytes()))
+    packed[len(packed) // 2 : len(packed) // 2 + 1000] = bytes(1000)
+    archive = tmp_path / f"full.1.{end}"
+    archive.write_bytes(packed)
+    shutil.copystat(tmp_path / "full.1", archive)
+    (tmp_path / "full.1").unlink()
+    daemon.append(log_text(503, 2))
+    assert daemon.passes() == 2
+    assert daemon.passes(seconds=100 * DAY) == 0
+    daemon.again()
+    assert daemon.passes() == 0
+    assert daemon.warnings == []
+
+
+def test_a_log_that_is_named_and_not_there_is_trouble_after_a_while(start: Any, tmp_path: Path) -> None:
+    for path, said in (("full", "no such file; check"), ("full*", "nothing matches; check")):
+        daemon = start(f"{tmp_path}/{path}")
+        daemon.append(log_text(0, 2))
+        daemon.passes()
+        daemon.live.unlink()
+        for seconds in (0.5, 0.5, IDLE / 2):
+            daemon.passes(seconds=seconds)
+            assert daemon.collector.trouble == ""
+        daemon.passes(seconds=IDLE)
+        assert daemon.collector.trouble.startswith(f"{tmp_path}/{path}: {said}")
+        daemon.append(log_text(2, 2))
+        daemon.passes(seconds=1)
+        assert daemon.collector.trouble == ""
+        daemon.live.unlink()
+        daemon.passes(seconds=1)
+        assert daemon.collector.trouble == ""
+        daemon.settings = replace(daemon.settings, once=True)
+        daemon.again()
+        daemon.passes(seconds=1)
+        assert daemon.collector.trouble.startswith(f"{tmp_path}/{path}: {said}")
+        daemon.end()
+        (tmp_path / "state.db").unlink()
+        (tmp_path / "state.db.lock").unlink()
+
+
+def test_a_glob_that_never_matched_is_no_trouble(start: Any, tmp_path: Path) -> None:
+    daemon = start(f"{tmp_path}/freeswitch.log*", once=True)
+    assert daemon.passes() == 0
+    assert daemon.collector.trouble == ""
+    assert len(daemon.warnings) == 1
 
 
 def test_a_log_named_by_itself_is_read_on_under_the_names_that_rotation_gives_it(start: Any, tmp_path: Path) -> None:

@@ -90,6 +90,23 @@ def test_a_log_emptied_without_a_copy_is_said(start: Any, tmp_path: Path, noted:
     assert ("what was written to it after" in warning) is not noted
 
 
+def test_a_log_that_counted_as_lost_is_read_when_its_archive_is_put_back(start: Any, tmp_path: Path) -> None:
+    daemon = start()
+    text, more = log_text(0, 5), log_text(5, 2)
+    daemon.append(text)
+    assert daemon.passes() == 5
+    daemon.append(more)
+    daemon.collector.note()
+    daemon.again()
+    daemon.live.unlink()
+    assert daemon.passes() == 0
+    assert daemon.state.counts()["lost"] == len(more)
+    (tmp_path / "full.1.gz").write_bytes(gzip.compress(text + more))
+    assert daemon.passes() == 2
+    assert daemon.passes() == 0
+    assert len(set(daemon.ids)) == 7
+
+
 def test_losses_of_one_log_add_up_and_are_not_forgotten_with_it(start: Any, tmp_path: Path) -> None:
     """Its first line stays the same, so that it is one log to siplogs, however often it is overwritten."""
     first = b"[Nov 21 02:00:00] Asterisk 22.0.0 built by root @ pbx on a x86_64 running Linux\n"

@@ -1,16 +1,17 @@
-"""Which indices are old: by the end of their period, told from the name alone."""
+"""Which indices are old: by the end of their period, told from the name alone, and which of them a server holds."""
 
+from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
-from typing import get_args
+from typing import Any, get_args
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from siplogs.config import Period
+from siplogs.config import ElasticsearchSettings, Period
 from siplogs.errors import FilterError
-from siplogs.outputs.elasticsearch import EVENTS, _period
-from siplogs.shipping.retention import age, period_end
+from siplogs.outputs.elasticsearch import EVENTS, _period, connect
+from siplogs.shipping.retention import age, delete, expired, period_end
 
 LONGEST = {"day": 1, "week": 7, "month": 31, "year": 366}
 
@@ -62,3 +63,36 @@ def test_an_age(text: str, days: int) -> None:
 def test_what_is_no_age(text: str) -> None:
     with pytest.raises(FilterError, match="90d"):
         age(text)
+
+
+JUST_OLD = (f"{EVENTS}-2026.10.31", f"{EVENTS}-2026.10")
+A_DAY_YOUNGER = (f"{EVENTS}-2026.11.01",)
+
+
+@pytest.fixture
+def days(elasticsearch: Any, elasticsearch_alone: None) -> Iterator[Any]:
+    """A server with indices that ended as November 2026 began, and with one that ended a day later."""
+    for name in JUST_OLD + A_DAY_YOUNGER:
+        elasticsearch.call("DELETE", f"/{name}?ignore_unavailable=true")
+        elasticsearch.call("PUT", f"/{name}", {"settings": {"number_of_replicas": 0}})
+    yield elasticsearch
+    for name in JUST_OLD + A_DAY_YOUNGER:
+        elasticsearch.call("DELETE", f"/{name}?ignore_unavailable=true")
+
+
+@pytest.mark.elasticsearch
+def test_an_index_that_ended_exactly_so_long_ago_is_deleted_and_one_a_day_younger_is_not(days: Any) -> None:
+    server = connect(ElasticsearchSettings(url=[days.url]))
+    now = datetime(2026, 12, 1, tzinfo=UTC)
+
+    def old(now: datetime) -> set[str]:
+        return {one.name for one in expired(server, age("30d"), now)} & {*JUST_OLD, *A_DAY_YOUNGER}
+
+    assert old(now - timedelta(microseconds=1)) == set()
+    assert old(now) == old(now + timedelta(hours=23, minutes=59)) == set(JUST_OLD)
+    assert old(now + timedelta(days=1)) == {*JUST_OLD, *A_DAY_YOUNGER}
+    gone = [one.name for one in expired(server, age("30d"), now) if one.name in JUST_OLD]
+    assert sorted(delete(server, gone)) == sorted(JUST_OLD)
+    left = set(days.call("GET", f"/{EVENTS}-*"))
+    assert left.isdisjoint(JUST_OLD)
+    assert left.issuperset(A_DAY_YOUNGER)

@@ -1,4 +1,4 @@
-"""The watchdog's food comes in time by the clock; `siplogs tail` itself is heard in test_cli_tail and live."""
+"""The watchdog's food and a warning said before come in time by the clock; `siplogs tail` is heard in test_cli_tail."""
 
 import os
 import socket
@@ -8,7 +8,7 @@ from itertools import pairwise
 import pytest
 
 from siplogs.shipping import watch
-from siplogs.shipping.watch import Supervisor
+from siplogs.shipping.watch import Journal, Supervisor
 
 STEP = 0.01
 
@@ -65,3 +65,20 @@ def test_who_has_no_watchdog_feeds_none(
     systemd: socket.socket, monkeypatch: pytest.MonkeyPatch, more: dict[str, str]
 ) -> None:
     assert fed(systemd, monkeypatch, **more) == []
+
+
+def test_a_warning_is_said_again_after_an_hour_and_no_sooner(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    clock = Hand()
+    monkeypatch.setattr(watch, "time", clock)
+    journal = Journal()
+
+    def said(after: float, text: str) -> bool:
+        clock.now = 5000.0 + after
+        journal.warn(text)
+        return capsys.readouterr().err.endswith(f"warning {text}\n")
+
+    moments = (0.0, 0.5, 1800.0, 3599.5, 3600.0, 3600.5, 7199.5, 7200.0)
+    assert [after for after in moments if said(after, "full: permission denied")] == [0.0, 3600.0, 7200.0]
+    assert said(7200.0, "full.1: permission denied")
