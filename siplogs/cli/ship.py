@@ -97,7 +97,8 @@ def ship(
                 collector.note()
                 report = deliver_new(collector, reached(settings), letters, limits(settings))
                 collector.close()
-            monitor.passed(began, collector.trouble, collector.places.values() if until is None else ())
+            seen = collector.places.values() if until is None else ()
+            monitor.passed(began, collector.trouble, seen, partly=bool(paths))
     if report.dead:
         typer.echo(f"{report}, kept in {letters.path}: mend the cause, then siplogs ship --dead-letters", err=True)
         raise typer.Exit(1)

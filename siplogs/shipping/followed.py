@@ -84,6 +84,7 @@ class Followed:
         self._steady = steady
         self._logs: dict[Key, Log] = {}
         self._looks: dict[str, Look] = {}
+        self._growing: dict[str, Look] = {}
         self._around: dict[str, Look] = {}
         self._since: dict[Key, tuple[str, float]] = {}
         self._held: dict[Key, int] = {}
@@ -99,12 +100,13 @@ class Followed:
             logs = self._searched(places)
         self._logs = {log.key: log for log in logs}
         self._looks = {log.source.path: _look_of(log.source) for log in logs}
+        self._growing = {log.source.path: self._looks[log.source.path] for log in logs if not log.source.compression}
         self._since = {key: since for key, since in self._since.items() if key in self._logs}
         return logs
 
     def changed(self) -> bool:
-        """Tell whether any log or folder looks different from the last time."""
-        known = (self._looks, self._around)
+        """Tell whether any log or folder looks different from the last time; an archive is found by its folder."""
+        known = (self._growing, self._around)
         return any(look(path) != seen for looks in known for path, seen in looks.items())
 
     def rotated(self) -> bool:

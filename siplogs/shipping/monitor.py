@@ -12,6 +12,7 @@ from siplogs.errors import SiplogsError, StateError
 from siplogs.shipping.dead_letters import DeadLetters
 from siplogs.shipping.state import Place, Pulse, State
 from siplogs.shipping.status import prometheus, survey
+from siplogs.sources.source import shown
 
 RUN_AGAIN: Final = ", run again"
 """What errors of a delivery advise at their end; what runs again by itself leaves it out."""
@@ -85,15 +86,20 @@ class Monitor:
                 self.failed(str(error).removesuffix(RUN_AGAIN))
             raise
 
-    def passed(self, began: float, unread: str, places: Iterable[Place]) -> None:
+    def passed(self, began: float, unread: str, places: Iterable[Place], *, partly: bool = False) -> None:
         """A pass that began then read everything that was there, or all but what `unread` says, one log and why.
 
-        `places` are the logs: where some were not read, it is noted of each other one when it was looked at.
+        `places` are the logs: where some were not read, or only some were looked for (`partly`), it is noted of each
+        other one when it was looked at, and what is known of the rest stays.
         """
+        places = [place for place in places if place.last_seen >= began]
+        before = self._pulse.unread
+        if partly and not any(before.startswith(f"{shown(place.path)}: ") for place in places):
+            unread = unread or before
         news = self._pulse.failing or unread != self._pulse.unread
         self._pulse.failing, self._pulse.failures, self._pulse.unread = False, 0, unread
-        if unread:
-            self._state.save([place for place in places if place.last_seen >= began])
+        if unread or partly:
+            self._state.save(places)
         else:
             self._pulse.passed = began
         self._note(now=news, metrics=True)

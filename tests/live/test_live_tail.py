@@ -217,7 +217,7 @@ def test_no_pass_is_made_for_what_is_unfinished_sooner_than_is_set(rig: Rig, bla
 
 def passes_until_cut(rig: Rig, node: Any, search: str) -> Iterator[float]:
     """Write half a message; yield when the last pass ended, until what there is of it arrives, and when that was."""
-    metrics = rig.folder / "siplogs.prom"
+    metrics = rig.folder / "state/siplogs.prom"
     rig.configure(section=f'metrics_file = "{metrics}"')
     text = rig.configuration.read_text(encoding="utf-8").replace("search_seconds = 0.5", f"search_seconds = {search}")
     rig.configuration.write_text(text.replace("idle_seconds = 2.0", f"idle_seconds = {IDLE}"), encoding="utf-8")

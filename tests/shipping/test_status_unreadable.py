@@ -39,14 +39,15 @@ class Host:
             start = file.tell()
             file.write(log_text(start, count))
 
-    def ship(self, times: int = 1, seconds: float = 300.0, *, trouble: str = "") -> None:
+    def ship(self, times: int = 1, seconds: float = 300.0, *, trouble: str = "", only: str = "") -> None:
         """Run so many times, so far apart, as from cron; with `trouble` Elasticsearch is away."""
         for _ in range(times):
             self.now += seconds
             with nobody(), State(self.folder / "state.db", purpose="siplogs ship") as state:
                 clock = lambda: self.now  # noqa: E731
                 monitor = Monitor(state, self.letters, "", print, clock=clock)
-                chosen = Settings((Input((f"{self.folder}/one/full", f"{self.folder}/two/full"), OPTIONS),), idle=0.0)
+                names = (only,) if only else ("one", "two")
+                chosen = Settings((Input(tuple(f"{self.folder}/{name}/full" for name in names), OPTIONS),), idle=0.0)
                 collector = Collector(state, chosen, self.warnings.append, clock=clock)
                 if trouble:
                     collector.note()
@@ -54,7 +55,7 @@ class Host:
                 else:
                     number = len(list(collector.documents()))
                     collector.finish({"created": number})
-                    monitor.passed(self.now, collector.trouble, collector.places.values())
+                    monitor.passed(self.now, collector.trouble, collector.places.values(), partly=bool(only))
                 collector.close()
 
     @property
@@ -93,6 +94,26 @@ def test_a_log_that_must_not_be_read_is_trouble_at_once_and_late_whoever_asks(ho
     host.log("two").chmod(0o644)
     host.ship()
     assert (host.status().trouble, {log.state for log in host.logs().values()}) == ("", {"read"})
+
+
+def test_shipping_another_log_alone_tells_nothing_of_the_others(host: Host) -> None:
+    host.ship()
+    host.write("two")
+    host.log("two").chmod(0)
+    host.ship()
+    said = host.status().trouble
+    host.ship(times=4, only="one")
+    assert host.status().trouble == said != ""
+    assert host.logs()["two"].lag_seconds == pytest.approx(5 * 300)
+    host.log("two").chmod(0o644)
+    host.ship(only="one")
+    assert host.status().trouble == said
+    host.ship(only="two")
+    assert (host.status().trouble, host.logs()["two"].lag_seconds) == ("", 0)
+    host.write("two")
+    host.ship(times=4, only="one")
+    assert host.logs()["two"].lag_seconds == pytest.approx(4 * 300)
+    assert host.status().trouble.startswith("nobody ships, and logs are behind for 20 min")
 
 
 def test_a_log_beside_one_that_must_not_be_read_is_as_late_as_it_is(host: Host) -> None:
