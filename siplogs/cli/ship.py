@@ -28,14 +28,17 @@ def ship(
     timezone: Timezone = None,
     pack: Pack = None,
     since: Annotated[
-        str | None, typer.Option("--since", metavar="TIME", help="Of logs never shipped, only events from then on.")
+        str | None, typer.Option("--since", metavar="TIME", help="Of logs that are new here, only events from then on.")
     ] = None,
     until: Annotated[
         str | None, typer.Option("--until", metavar="TIME", help="Only events up to this time; the rest stays unsent.")
     ] = None,
     state: StateFile = None,
     from_beginning: Annotated[
-        bool, typer.Option("--from-beginning", help="Read everything again; what is there is not doubled.")
+        bool,
+        typer.Option(
+            "--from-beginning", help="Read everything again; what is there (same period and zone) is not doubled."
+        ),
     ] = False,
     dead_letters: Annotated[
         bool, typer.Option("--dead-letters", help="Send the documents again that Elasticsearch refused earlier.")
