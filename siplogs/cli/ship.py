@@ -37,7 +37,7 @@ def ship(
     from_beginning: Annotated[
         bool,
         typer.Option(
-            "--from-beginning", help="Read everything again; what is there (same period and zone) is not doubled."
+            "--from-beginning", help="Read everything again; what is there is not doubled (same period and zone)."
         ),
     ] = False,
     dead_letters: Annotated[

@@ -138,8 +138,8 @@ class Pulse(Struct):
 _COLUMNS: Final = Place.__struct_fields__
 _WRITE: Final = f"REPLACE INTO logs ({', '.join(_COLUMNS)}) VALUES ({', '.join('?' * len(_COLUMNS))})"  # noqa: S608
 _ANEW: Final = (
-    "run siplogs ship --from-beginning: what is in Elasticsearch already is not doubled, if elasticsearch.period is what"
-    " it was"
+    "run siplogs ship --from-beginning: what is in Elasticsearch already is not doubled, if elasticsearch.period is"
+    " what it was"
 )
 
 
