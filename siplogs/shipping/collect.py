@@ -222,6 +222,9 @@ class Collector:
             place.done = 0
         if not place.seen or not log.source.seekable or continues(log.source, place):
             return place
+        if not _is_the_log(log.source, log.key):  # since it was found: it may stand elsewhere now
+            self.disturbed = True
+            return place
         if trouble := self._loss(log.key, place):
             self._warn(f"{shown(place.path)}: {trouble}")
         fresh = self.places[log.key] = Place(

@@ -44,6 +44,7 @@ class Monitor:
         before = state.pulse() or Pulse()
         self._pulse = Pulse(process=os.getpid(), started=clock(), passed=before.passed, unread=before.unread)
         self._lately: deque[tuple[float, int]] = deque()
+        self._has_news = True
 
     def take_over(self, other: "Monitor") -> None:
         """Go on with what another one of this process counted; a file of metrics that is kept no more goes."""
@@ -56,7 +57,7 @@ class Monitor:
 
     def settled(self, number: int) -> None:
         """So many events were acknowledged or kept as dead letters."""
-        news, self._pulse.failing = self._pulse.failing, False
+        news, self._pulse.failing, self._has_news = self._pulse.failing, False, True
         self._pulse.events += number
         self._lately.append((self._clock(), number))
         self._note(now=news)
@@ -102,7 +103,8 @@ class Monitor:
             self._state.save(places)
         else:
             self._pulse.passed = began
-        self._note(now=news, metrics=True)
+        self._note(now=news, metrics=self._has_news)
+        self._has_news = False
 
     def stopped(self) -> None:
         """The daemon ends: what node_exporter reads has to say so."""

@@ -107,6 +107,34 @@ def test_a_log_that_counted_as_lost_is_read_when_its_archive_is_put_back(start: 
     assert len(set(daemon.ids)) == 7
 
 
+def test_a_log_truncated_right_after_it_was_found_is_not_called_lost(
+    start: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """copytruncate falls between finding the logs and noting how long they are."""
+    daemon = start()
+    daemon.append(log_text(0, 5))
+    assert daemon.passes() == 5
+    daemon.append(log_text(5, 5))
+    daemon.collector.note()
+    daemon.append(log_text(10, 1))
+    look = daemon.collector.followed.look
+
+    def truncated_meanwhile(*arguments: Any, **more: Any) -> Any:
+        found = look(*arguments, **more)
+        monkeypatch.undo()
+        shutil.copy(daemon.live, tmp_path / "full.1")
+        daemon.live.write_bytes(log_text(100, 2))
+        return found
+
+    monkeypatch.setattr(daemon.collector.followed, "look", truncated_meanwhile)
+    daemon.passes()
+    assert daemon.collector.disturbed
+    daemon.passes()
+    assert daemon.warnings == []
+    assert daemon.state.counts().get("lost", 0) == 0
+    assert sorted(daemon.ids) == sorted(ids(tmp_path / "full.1", daemon.live))
+
+
 def test_losses_of_one_log_add_up_and_are_not_forgotten_with_it(start: Any, tmp_path: Path) -> None:
     """Its first line stays the same, so that it is one log to siplogs, however often it is overwritten."""
     first = b"[Nov 21 02:00:00] Asterisk 22.0.0 built by root @ pbx on a x86_64 running Linux\n"

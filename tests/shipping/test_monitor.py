@@ -29,11 +29,25 @@ def test_who_holds_the_old_metrics_open_reads_them_to_their_end(tmp_path: Path, 
         with metrics.open(encoding="utf-8") as held:
             before = held.read()
             state.save([], {"created": 7})
+            told.settled(7)
             told.passed(2.0, "", ())
             held.seek(0)
             assert held.read() == before
         assert 'siplogs_events_total{result="created"} 7\n' in metrics.read_text()
         assert [file.name for file in metrics.parent.iterdir()] == [metrics.name]
+
+
+def test_a_pass_that_brought_nothing_writes_nothing(tmp_path: Path, metrics: Path) -> None:
+    """In the folder of a log it would be news, and the reason for the next pass."""
+    with State(tmp_path / "state.db", purpose="siplogs tail") as state:
+        told = monitor(state, metrics)
+        told.passed(1.0, "", ())
+        before = metrics.stat().st_ino
+        told.passed(2.0, "", ())
+        assert metrics.stat().st_ino == before
+        told.settled(1)
+        told.passed(3.0, "", ())
+        assert metrics.stat().st_ino != before
 
 
 def test_no_reader_ever_finds_half_of_the_metrics_or_none(tmp_path: Path, metrics: Path) -> None:
@@ -55,6 +69,7 @@ def test_no_reader_ever_finds_half_of_the_metrics_or_none(tmp_path: Path, metric
         reader.start()
         try:
             for _ in range(REPLACED):
+                told.settled(1)
                 told.passed(1.0, "", ())
         finally:
             ended.set()
