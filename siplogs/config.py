@@ -155,8 +155,7 @@ def load(
         dead_letters=delivery.dead_letters or str(folder / "dead-letters.ndjson"),
         state=delivery.state or str(folder / "state.db"),
     )
-    written = {"delivery.state": delivery.state, "delivery.dead_letters": delivery.dead_letters}
-    require_own_files(written | {"tail.metrics_file": settings.tail.metrics_file}, _read_files(settings))
+    require_own_files(msgspec.structs.replace(settings, delivery=delivery))
     return msgspec.structs.replace(
         settings,
         host_name=settings.host_name or socket.gethostname(),
@@ -164,14 +163,6 @@ def load(
         delivery=delivery,
         warnings=(*warnings, *(unsafe(elasticsearch, settings.kibana) if secrets else ())),
     )
-
-
-def _read_files(settings: Settings) -> dict[str, str]:
-    """Return the files that are read, with the names of their settings."""
-    elasticsearch = settings.elasticsearch
-    named = {name: getattr(elasticsearch, name) for name in ("api_key_file", "password_file", "ca_file")}
-    files = {path: f"elasticsearch.{name}" for name, path in named.items() if path}
-    return files | {path: "input.paths" for one in settings.input for path in one.paths}
 
 
 def service_user(file: Path, environment: Mapping[str, str] = os.environ) -> str:

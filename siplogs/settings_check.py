@@ -21,9 +21,10 @@ ENVIRONMENT: Final = "environment"
 _DEFAULT_PORTS: Final = {("elasticsearch", "http"): 9200, ("kibana", "http"): 5601}
 _ADDRESS: Final = re.compile(r"(?i:https?)://[\w.:\[\]-]+(?:/[^\s?#\x00-\x20\x7f-\uffff]*)?")
 
+_WRITTEN: Final = ("delivery.state", "delivery.dead_letters", "tail.metrics_file")
 _FILES: Final = (
     *(f"elasticsearch.{name}" for name in ("api_key_file", "password_file", "ca_file")),
-    *("kibana.ca_file", "delivery.dead_letters", "delivery.state", "tail.metrics_file"),
+    *("kibana.ca_file", *_WRITTEN),
 )
 _LOGS: Final = "input.paths"
 
@@ -45,11 +46,14 @@ _SHAPES: Final = {
 }
 
 
-def require_own_files(written: Mapping[str, str], others: Mapping[str, str]) -> None:
+def require_own_files(settings: Any) -> None:
     """Raise ConfigError where a file that siplogs writes is another setting's, too: it would destroy that one."""
-    known = {os.path.realpath(path): name for path, name in others.items()}
-    for name, path in written.items():
-        if path and (other := known.setdefault(os.path.realpath(path), name)) != name:
+    known = {os.path.realpath(path): _LOGS for one in settings.input for path in one.paths}
+    for name in _FILES:
+        section, key = name.split(".")
+        path = getattr(getattr(settings, section), key)
+        other = known.setdefault(os.path.realpath(path), name) if path else name
+        if other != name and name in _WRITTEN:
             raise ConfigError(f"{name} and {other} are one file, {path}: give {name} a file of its own")
 
 

@@ -194,9 +194,11 @@ class Collector:
         """Let an earlier --since than the one before hold for logs of which nothing was dealt with yet."""
         since = self._settings.since
         wider = [one for one in self.places.values() if one.since > since and _is_untouched(one)]
-        for place in wider if not self._settings.until else ():
+        if self._settings.until or not wider:
+            return
+        for place in wider:
             place.since = since
-            self._state.save([place])
+        self._state.save(wider)
 
     def _noted(self, log: Log) -> Place | None:
         """Note when and how long a log was seen; return its place when that has to be saved."""

@@ -72,7 +72,7 @@ class Monitor:
         self._pulse.failures += 1
         self._trouble(trouble)
 
-    def alive(self, seconds: float = _OFTEN_SECONDS) -> None:
+    def alive(self, seconds: float) -> None:
         """Nothing else happened: say it every so many seconds. Raises StateError."""
         if not 0.0 <= self._clock() - self._pulse.beat < seconds:
             self._note(now=True)

@@ -324,12 +324,7 @@ _TAIL_METRICS: Final = (
     ("tail_events_total", "counter", "Events settled since the daemon began.", "events"),
     ("tail_events_per_second", "gauge", "Events settled a second lately.", "rate"),
     ("tail_pauses_total", "counter", "Pauses that Elasticsearch made necessary.", "pauses"),
-    (
-        "tail_failing",
-        "gauge",
-        "Whether delivery was in trouble last, and nothing went well since.",
-        "failing",
-    ),
+    ("tail_failing", "gauge", "Whether delivery was in trouble last, and nothing went well since.", "failing"),
     ("tail_failures", "gauge", "Passes in a row that were given up.", "failures"),
     ("tail_error_timestamp_seconds", "gauge", "When something was wrong last.", "failed"),
 )

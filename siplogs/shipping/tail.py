@@ -24,8 +24,9 @@ from siplogs.shipping.delivery import DeliveryReport, Limits, deliver, pause_aft
 from siplogs.shipping.monitor import RUN_AGAIN, Monitor
 from siplogs.shipping.watch import Journal, Supervisor
 
-_LONGEST_PAUSE: Final = 60.0
+_RAREST_SEARCH: Final = 60.0
 _READY_SECONDS: Final = 5.0
+_OFTEN_SECONDS: Final = 5.0
 _SELDOM_SECONDS: Final = 60.0
 _PAUSES: Final = 3
 _ROUNDS: Final = 3
@@ -173,7 +174,7 @@ class Tail:
         self._pace = pace
         self._failures = self._delivered = 0
         self._is_paused = False
-        self._next_search = self._passed = -_LONGEST_PAUSE
+        self._next_search = self._passed = -_RAREST_SEARCH
 
     def connect(self, meanwhile: Callable[[], None] | None = None) -> None:
         """Reach the server. Raises UnreachableError, or DeliveryError when it refuses.
@@ -265,7 +266,7 @@ class Tail:
         if search:
             idle = not (report.created or report.present or report.dead)
             spent = time.monotonic() - begun if idle else 0.0
-            self._next_search = time.monotonic() + max(self._pace.search, min(spent * _SEARCH_SHARE, _LONGEST_PAUSE))
+            self._next_search = time.monotonic() + max(self._pace.search, min(spent * _SEARCH_SHARE, _RAREST_SEARCH))
         return report
 
     def _succeeded(self, report: DeliveryReport, began: float) -> None:
@@ -313,9 +314,7 @@ class Tail:
 
     def meanwhile(self) -> None:
         """Tell watchdog and status that all is well, and keep hold of logs that are rotated while there is a wait."""
-        self._supervisor.alive()
-        with suppress(StateError):
-            self._monitor.alive()
+        self._alive(_OFTEN_SECONDS)
         if self._collector.followed.rotated():
             with suppress(StateError):
                 self._collector.note(search=False)
@@ -324,13 +323,14 @@ class Tail:
     def _wait(self, seconds: float) -> None:
         end = time.monotonic() + seconds
         while (left := end - time.monotonic()) > 0:
-            self.meanwhile() if self._failures else self._idle()
+            self.meanwhile() if self._failures else self._alive(_SELDOM_SECONDS)
             time.sleep(min(left, 1.0))
 
-    def _idle(self) -> None:
+    def _alive(self, seconds: float) -> None:
+        """Feed the watchdog; status and metrics are told every so many seconds."""
         self._supervisor.alive()
         with suppress(StateError):
-            self._monitor.alive(_SELDOM_SECONDS)
+            self._monitor.alive(seconds)
 
 
 def _called(connect: Callable[[], Server]) -> Server:

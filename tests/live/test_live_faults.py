@@ -135,7 +135,7 @@ def test_ship_and_tail_send_no_more_at_once_than_is_set(rig: Rig, proxy: FaultPr
 def test_tail_comes_back_no_sooner_than_the_server_wishes(rig: Rig, proxy: FaultProxy, blank: Any) -> None:
     """More refusals in a row than one delivery takes: connecting anew is no way around the wish."""
     metrics = rig.folder / "siplogs.prom"
-    rig.configuration.write_text(rig.configuration.read_text().replace("[tail]", f'[tail]\nmetrics_file = "{metrics}"'))
+    rig.configure(section=f'metrics_file = "{metrics}"')
     proxy.retry_after = "3"
     proxy.faults.extend([429] * 6)
     rig.append(*range(5))
@@ -154,9 +154,7 @@ def test_tail_comes_back_no_sooner_than_the_server_wishes(rig: Rig, proxy: Fault
 def test_tail_goes_over_to_an_address_that_was_away_when_it_connected(rig: Rig, proxy: FaultProxy, blank: Any) -> None:
     with FaultProxy(blank.url) as other:
         rig.url = f"{proxy.url},{other.url}"
-        rig.configuration.write_text(
-            rig.configuration.read_text().replace(f'url = "{proxy.url}"', f'url = ["{proxy.url}", "{other.url}"]')
-        )
+        rig.configure()
         other.down = True
         rig.append(1)
         daemon = rig.start("tail", "--from-beginning")
@@ -333,7 +331,7 @@ def stored_of(node: Any, index: str) -> list[Any]:
 
 def test_a_full_disk_under_the_state(rig: Rig, blank: Any, small_disk: Callable[..., Path]) -> None:
     disk, metrics = small_disk("state", "size=400k"), rig.folder / "siplogs.prom"
-    rig.configuration.write_text(rig.configuration.read_text().replace("[tail]", f'[tail]\nmetrics_file = "{metrics}"'))
+    rig.configure(section=f'metrics_file = "{metrics}"')
     rig.append(*range(5))
     assert rig.run("ship") == (0, "")
     ballast = fill(disk)

@@ -54,8 +54,7 @@ def links(rig: Rig, **more: str) -> dict[str, list[str]]:
 
 def test_status_of_a_running_tail(rig: Rig) -> None:
     metrics = rig.folder / "siplogs.prom"
-    text = rig.configuration.read_text().replace("[tail]\n", f'[tail]\nmetrics_file = "{metrics}"\n')
-    rig.configuration.write_text(text)
+    rig.configure(section=f'metrics_file = "{metrics}"')
     rig.append(*range(5))
     daemon = rig.start("tail", "--from-beginning")
     wait_until(lambda: metrics.exists() and 'result="created"} 5' in metrics.read_text())

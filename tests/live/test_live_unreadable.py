@@ -31,8 +31,7 @@ def rig(server: Any, blank: Any, tmp_path: Path) -> Iterator[Rig]:
 
 def test_a_log_that_must_not_be_read_for_long_is_told_by_status_and_metrics(rig: Rig, blank: Any) -> None:
     metrics, other = rig.folder / "siplogs.prom", rig.folder / "full_other"
-    text = rig.configuration.read_text().replace("[tail]\n", f'[tail]\nmetrics_file = "{metrics}"\n')
-    rig.configuration.write_text(text)
+    rig.configure(section=f'metrics_file = "{metrics}"')
     rig.append(0)
     other.write_bytes(entry(1))
     daemon = subprocess.Popen([*BOUND, *COMMAND, "tail", "--from-beginning"], env=rig.environment())

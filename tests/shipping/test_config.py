@@ -122,6 +122,7 @@ def test_a_relative_path_is_taken_from_who_has_a_folder(configure: Any) -> None:
         ('[delivery]\nstate = "/x/s"\ndead_letters = "/x/./s"', "delivery.dead_letters", "delivery.state"),
         ('[delivery]\nstate = "/x/s"\n[tail]\nmetrics_file = "/x/s"', "tail.metrics_file", "delivery.state"),
         ('[tail]\nmetrics_file = "/x/full"\n[[input]]\npaths = ["/y", "/x/full"]', "tail.metrics_file", "input.paths"),
+        ('[kibana]\nca_file = "/x/c"\n[tail]\nmetrics_file = "/x/c"', "tail.metrics_file", "kibana.ca_file"),
         (
             '[elasticsearch]\napi_key_file = "/x/s"\n[delivery]\ndead_letters = "/x/s"',
             "delivery.dead_letters",
